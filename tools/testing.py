@@ -1,0 +1,124 @@
+"""The rungs of the tests, from fast to real, and how each is run.
+
+`./importos test [RUNG | PATH | -OPTION ...]` ends here: names of rungs choose what is run (without any: all but `stress`),
+everything else goes to pytest as it is, so `./importos test tests/net/test_udp.py -k port` works.
+
+A rung is a pytest marker that `tests/conftest.py` gives by folder. A tool that is missing is a failure, never a skip: PACKAGES
+lists what the rungs need beyond what the build needs, and the launcher installs it.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Debian package -> why the tests need it.
+PACKAGES = {
+    "arping": "ARP requests to our stack over TAP",
+    "bind9-dnsutils": "dig",
+    "clang-format": "the layout of C",
+    "dnsmasq-base": "a DHCP server",
+    "iproute2": "network namespaces and TAP devices",
+    "iputils-ping": "pings with fragments",
+    "nsd": "the DNS server that ours is compared with",
+    "qemu-system-x86": "virtual machines",
+    "util-linux": "unshare, nsenter",
+}
+
+# Rung -> what it shows. The order is the order of the ladder.
+RUNGS = {
+    "lint": "layout and obvious mistakes of Python and C",
+    "unit": "one module at a time, on CPython",
+    "wire": "two stacks on a virtual wire with a virtual clock, loss, reordering and duplication",
+    "micropython-linux": "the same source on MicroPython for Linux: native code, no allocation per packet",
+    "tap": "our stack over TAP against the Linux kernel and its tools",
+    "build": "images: what goes in, what is rebuilt, what is refused",
+    "dns": "answers compared with another name server",
+    "vm": "virtual machines: every way to boot, devices, floods, stops",
+    "suite": "MicroPython's own tests in the machine",
+    "stress": "the full length of the floods and bursts",
+}
+DEFAULT = [rung for rung in RUNGS if rung != "stress"]
+
+# Timing and load matter to these: one at a time, after the others.
+ALONE = ["suite", "stress"]
+
+
+def lint():
+    """ruff and clang-format over what git knows or would add; returns an exit status."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.c", "*.h"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    c_files = [name for name in listed if (ROOT / name).exists()]
+    commands = [
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [sys.executable, "-m", "codespell_lib", "--toml", ".codespell.toml"],
+    ]
+    if c_files:
+        commands.append(["clang-format", "--dry-run", "-Werror", *c_files])
+    return max([run(command) for command in commands])
+
+
+def run(command):
+    print("+", " ".join(command[:8]), "..." if len(command) > 8 else "", flush=True)
+    try:
+        return subprocess.run(command, cwd=ROOT).returncode
+    except FileNotFoundError:
+        print(f"importos: {command[0]} is not installed", file=sys.stderr)
+        return 1
+
+
+def marker(rung):
+    """The pytest marker of a rung: markers are identifiers."""
+    return rung.replace("-", "_")
+
+
+def pytest(arguments):
+    command = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", ".", *arguments]
+    if os.geteuid() != 0:
+        # Network namespaces and TAP devices need a user namespace where we are root.
+        command = ["unshare", "--user", "--map-root-user", *command]
+    status = run(command)
+    return 0 if status == 5 else status  # 5: no test has this marker
+
+
+def main(arguments):
+    """Run what was asked for; returns an exit status."""
+    rungs = [argument for argument in arguments if argument in RUNGS]
+    others = [argument for argument in arguments if argument not in RUNGS]
+    if others and not rungs:
+        return pytest(others)
+    rungs = rungs or DEFAULT
+    results = []
+
+    def step(name, function, *parameters):
+        start = time.monotonic()
+        status = function(*parameters)
+        results.append((name, status, time.monotonic() - start))
+
+    if "lint" in rungs:
+        step("lint", lint)
+    together = [rung for rung in rungs if rung != "lint" and rung not in ALONE]
+    if together:
+        expression = " or ".join(marker(rung) for rung in together)
+        step(", ".join(together), pytest, ["-m", expression, "-n", "2", *others])
+    for rung in ALONE:
+        if rung in rungs:
+            step(rung, pytest, ["-m", marker(rung), *others])
+
+    print()
+    for name, status, seconds in results:
+        print(f"{'failed' if status else 'passed'} {seconds:7.1f} s  {name}")
+    return max(status for _, status, _ in results)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
