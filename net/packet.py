@@ -1,0 +1,188 @@
+"""Packet: a fixed buffer with the offsets of its layers; Pool: where packets live and return.
+
+A packet is made once at start-up and belongs to one pool.  Layers move offsets, never bytes: a
+received frame is peeled from FRAME upwards, a transmit packet is filled from BODY and grows
+downwards, header by header.
+
+The first 64 bytes of the buffer are the packet's own head, so that one `ptr16(packet.buffer)` gives
+a viper function everything it needs.  Offsets are u16 in host order; addresses are bytes in network
+order.
+
+     0               2               4               6               8
+     +---------------+---------------+---------------+---------------+
+     |     link      |    network    |   transport   |    payload    |
+     +---------------+---------------+---------------+---------------+
+     |      end      |     flags     |   protocol    |     spare     |
+     +---------------+---------------+---------------+---------------+
+     |                       source (16 bytes)                       |
+     +---------------------------------------------------------------+
+     |                     destination (16 bytes)                    |
+     +---------------------------------------------------------------+
+     |                      next hop (16 bytes)                      |
+     +---------------------------------------------------------------+
+    64  room for the header of the device, which ends where the link header begins
+    82  FRAME: the first byte of every received frame; the network header is at 96, 16-aligned
+   208  BODY: the first payload byte of a transmit packet; device header, link 14, IPv6 40 and
+        TCP 60 fit in front
+
+Law: whoever holds a transmit packet hands it on or releases it, once.  A received packet is lent
+for the length of a call.
+Left out: chains of buffers; a datagram above the MTU becomes fragments.
+"""
+
+import micropython
+from micropython import const
+
+# Byte offsets in the head.  A ptr16 wants half of them.  MicroPython folds a constant only in the
+# module that assigns it, so viper code elsewhere repeats those it needs, and a test compares.
+LINK = const(0)
+NETWORK = const(2)
+TRANSPORT = const(4)
+PAYLOAD = const(6)
+END = const(8)
+FLAGS = const(10)
+PROTOCOL = const(12)
+SPARE = const(14)
+SOURCE = const(16)
+DESTINATION = const(32)
+NEXT_HOP = const(48)
+HEAD = const(64)
+FRAME = const(82)
+BODY = const(208)
+SIZE = const(2048)
+
+# FLAGS.  The low byte describes the received frame, the high byte belongs to the pool.
+BROADCAST = const(0x01)  # link-layer broadcast
+MULTICAST = const(0x02)  # link-layer multicast
+CHECKED = const(0x04)  # the device has verified the transport checksum
+NET_BROADCAST = const(0x08)  # sent to a network-layer broadcast address
+REASSEMBLED = const(0x10)  # put together from fragments
+FREE = const(0x8000)  # lies in its pool
+
+
+class Packet:
+    """One buffer.  `buffer`: all of it; `address`: where the device sees it (0 on hosts)."""
+
+    def __init__(self, pool, index, buffer, address):
+        self.pool = pool
+        self.index = index
+        self.buffer = buffer
+        self.address = address
+
+    @micropython.viper
+    def reset(self):
+        """Empty, with room for every header in front."""
+        head = ptr16(self.buffer)
+        head[PAYLOAD >> 1] = BODY
+        head[END >> 1] = BODY
+        head[FLAGS >> 1] = 0
+
+    def release(self):
+        """Give the packet back to its pool; its holder must not touch it again."""
+        self.pool.release(self)
+
+    # For code that is not in a hurry; hot paths read the head themselves.
+
+    @property
+    def payload(self):
+        """Offset in `buffer` of the first byte above the transport header."""
+        b = self.buffer
+        return b[6] | b[7] << 8
+
+    @property
+    def end(self):
+        b = self.buffer
+        return b[8] | b[9] << 8
+
+    @property
+    def length(self):
+        """Bytes of payload.  Set it after filling `buffer` from `payload`."""
+        b = self.buffer
+        return (b[8] | b[9] << 8) - (b[6] | b[7] << 8)
+
+    @length.setter
+    def length(self, length):
+        b = self.buffer
+        end = (b[6] | b[7] << 8) + length
+        if length < 0 or end > len(b):
+            raise ValueError(f"a packet has no room for {length} bytes of payload")
+        b[8] = end & 0xFF
+        b[9] = end >> 8
+
+    @property
+    def room(self):
+        """The largest `length` that the buffer can hold."""
+        return len(self.buffer) - self.payload
+
+    @property
+    def data(self):
+        """A copy of the payload."""
+        return bytes(self.buffer[self.payload : self.end])
+
+    @property
+    def source(self):
+        """The sender's IPv4 address, 4 bytes."""
+        return bytes(self.buffer[16:20])
+
+    @property
+    def destination(self):
+        return bytes(self.buffer[32:36])
+
+    @property
+    def source_port(self):
+        b = self.buffer
+        transport = b[4] | b[5] << 8
+        return b[transport] << 8 | b[transport + 1]
+
+
+class Pool:
+    """`count` packets cut from `memory` (default: from the heap); none is made later, none is lost.
+
+    The free ones are a stack in one list: slot 0 holds how many, slots 1.. the packets.
+    """
+
+    def __init__(self, name, count, size=SIZE, memory=None, address=0):
+        self.name = name
+        self.count = count
+        self.stack = stack = [count]
+        self.packets = []
+        if memory is None:
+            memory = bytearray(count * size)
+        memory = memoryview(memory)
+        for index in range(count):
+            start = index * size
+            packet = Packet(self, index, memory[start : start + size], address + start)
+            packet.reset()
+            packet.buffer[FLAGS + 1] = FREE >> 8
+            self.packets.append(packet)
+        for packet in reversed(self.packets):
+            stack.append(packet)
+
+    @micropython.viper
+    def allocate(self):
+        """A free packet, empty, or None."""
+        stack = self.stack
+        free = int(stack[0])
+        if free == 0:
+            return None
+        packet = stack[free]
+        stack[0] = free - 1
+        head = ptr16(packet.buffer)
+        head[PAYLOAD >> 1] = BODY
+        head[END >> 1] = BODY
+        head[FLAGS >> 1] = 0
+        return packet
+
+    @micropython.viper
+    def release(self, packet):
+        head = ptr16(packet.buffer)
+        assert head[FLAGS >> 1] & FREE == 0, "packet released twice"
+        head[FLAGS >> 1] = FREE
+        stack = self.stack
+        free = int(stack[0]) + 1
+        stack[free] = packet
+        stack[0] = free
+
+    @property
+    def free(self):
+        return self.stack[0]
