@@ -1,0 +1,527 @@
+"""What one service needs: the closure of its imports, found by reading, never by running.
+
+    service = find_service("dns", root)
+    closure = follow(service, root, micropython, generated={"image": text})
+    closure.frozen      {dotted name: Frozen}: what to compile with mpy-cross and freeze, sorted
+    closure.builtin     {C module: who imports it}
+    closure.features    {feature: "FILE:LINE" that asks for it}, see cmodules.FEATURES
+    closure.settings    {name: "FILE:LINE"} of the run-time settings the image reads
+    closure.config()    text of image_config.h, equal for images that can share all C objects
+
+The law: what is imported is in the image, and nothing else is.
+- An import under `try` with `except ImportError` is optional.  Where everything in the `try` is found,
+  the imports of its handler are dead and stay out.
+- An import under `if` is in, unless the condition is TYPE_CHECKING or asks for CPython.
+- `from package import name` brings in package/name.py if there is one, else `name` has to be bound
+  in the package.
+- A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
+  module-level `__getattr__`, brings in the parts whose names are used.
+- An import inside a function counts like any other; only in MicroPython's own library it may fail.
+
+Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
+Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cross checks.
+"""
+
+import ast
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, MODULES, NAMES
+from tools.errors import UserError, at
+
+START = "runtime.boot"
+HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
+MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
+CATCHES_IMPORT_ERROR = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the user named it: `module` is its import name below `folder`."""
+
+    name: str
+    module: str
+    path: Path
+    folder: Path
+
+    @property
+    def home(self):
+        """The folder that paths in its NEEDS are relative to."""
+        return self.path.parent
+
+
+@dataclass
+class Frozen:
+    """One Python module of the image."""
+
+    name: str
+    path: Path
+    package: bool = False
+    importers: set = field(default_factory=set)
+
+    @property
+    def source_name(self):
+        """The path under which it is frozen and which tracebacks show (`mpy-cross -s`)."""
+        return self.name.replace(".", "/") + ("/__init__.py" if self.package else ".py")
+
+
+@dataclass
+class Closure:
+    """The answer of `follow`; see the head of this module."""
+
+    service: Service
+    frozen: dict
+    builtin: dict
+    features: dict
+    settings: dict
+
+    def config(self, development=False):
+        """The text of image_config.h: one line for every switch, on or off."""
+        lines = ["// Generated from the imports of an image: exactly its C modules are switched on."]
+        for module in MODULES.values():
+            if module.macro:
+                lines.append((module.macro, "1" if self._has(module, development) else "0"))
+        for feature, (macro, on, off) in FEATURES.items():
+            lines.append((macro, on if development or feature in self.features else off))
+        return "\n".join([lines[0], *(f"#define {m} ({v})" for m, v in lines[1:])]) + "\n"
+
+    def config_key(self, development=False):
+        """Names the configuration: images with equal keys share all objects made from C."""
+        return hashlib.sha256(self.config(development).encode()).hexdigest()[:12]
+
+    def _has(self, module, development):
+        return development or any(MODULES[name] is module for name in self.builtin)
+
+
+def find_service(text, root):
+    """The service the user means: a name in services/, or a path to a .py file or a package."""
+    root = Path(root)
+    if re.fullmatch(r"[A-Za-z_]\w*", text):
+        for path in (root / "services" / f"{text}.py", root / "services" / text / "__init__.py"):
+            if path.is_file():
+                return _checked(Service(text, f"services.{text}", path, root))
+    path = Path(text)
+    if path.is_dir() and (path / "__init__.py").is_file():
+        path = path / "__init__.py"
+    if path.is_file() and path.suffix == ".py":
+        path = path.resolve()
+        package = path.name == "__init__.py"
+        name = path.parent.name if package else path.stem
+        folder = path.parent.parent if package else path.parent
+        if not name.isidentifier():
+            raise UserError(f"{text}: {name!r} is not a name Python can import; rename it")
+        if folder == root / "services":
+            return _checked(Service(name, f"services.{name}", path, root))
+        if name in MODULES or name == "image" or (root / name).is_dir():
+            raise UserError(f"{text}: the name {name!r} is taken by the system; rename it")
+        return _checked(Service(name, name, path, folder))
+    raise UserError(_unknown(text, root))
+
+
+def list_services(root):
+    """The names `find_service` knows."""
+    found = {p.stem for p in (root / "services").glob("*.py")}
+    found |= {p.parent.name for p in (root / "services").glob("*/__init__.py")}
+    return sorted(found - {"__init__"})
+
+
+def _unknown(text, root):
+    names = list_services(root)
+    near = difflib.get_close_matches(text, names, 3, 0.5)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    else:
+        hint = f"there are {', '.join(names) or 'none yet'}, or give a path to a .py file"
+    return f"no service {text!r}: {hint}"
+
+
+def _checked(service):
+    tree = parse(service.path)
+    if "start" not in _bound(tree):
+        raise UserError(f"{show(service.path)}: a service needs a function start(machine)")
+    return service
+
+
+def parse(path, text=None):
+    """The syntax tree of a file; a syntax error is the user's."""
+    try:
+        text = Path(path).read_text(encoding="utf-8") if text is None else text
+        return ast.parse(text, str(path))
+    except SyntaxError as error:
+        raise at(show(path), error.lineno or 1, error.msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{show(path)}: cannot be read: {error}") from None
+
+
+def show(path):
+    """A path as the user would type it: relative where it lies below the working directory."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def follow(service, root, micropython, generated=None, start=START):
+    """The closure of `start` and of every generated module ({name: source text})."""
+    walk = _Walk(service, Path(root), Path(micropython), generated or {})
+    walk.require(start, "(start)")
+    for name in walk.generated:
+        walk.require(name, "(start)")
+    for name in ALWAYS:
+        walk.builtin.setdefault(name, set()).add("(always)")
+    walk.run()
+    return Closure(
+        service,
+        dict(sorted(walk.frozen.items())),
+        {name: sorted(who) for name, who in sorted(walk.builtin.items())},
+        dict(sorted(walk.features.items())),
+        dict(sorted(walk.settings.items())),
+    )
+
+
+class _Walk:
+    """The work list of `follow`: modules found, not yet read."""
+
+    def __init__(self, service, root, micropython, generated):
+        self.root, self.micropython, self.generated = root, micropython, generated
+        self.places = [(root, lambda top: top not in HOST_ONLY)]
+        if service.folder != root:
+            top_name = service.module.partition(".")[0]
+            single = service.path.name != "__init__.py"
+            # A service in one file may import its neighbours; a package only itself.
+            self.places.append((service.folder, lambda top: single or top == top_name))
+        for name, folder in MICROPYTHON_LIBRARY.items():
+            self.places.append((micropython / folder, lambda top, name=name: top == name))
+        self.frozen, self.builtin, self.features, self.settings = {}, {}, {}, {}
+        self.waiting, self.trees, self.bound, self.c_text = [], {}, {}, {}
+
+    def run(self):
+        while self.waiting:
+            name = self.waiting.pop()
+            module = self.frozen[name]
+            _Reader(self, module, self.tree(name)).read()
+
+    # Finding modules.
+
+    def require(self, name, importer):
+        """Take the module and the packages above it into the image; False if there is none."""
+        parts = name.split(".")
+        if not self.find(name) and not (len(parts) == 1 and name in MODULES):
+            return False
+        for end in range(1, len(parts) + 1):
+            self._take(".".join(parts[:end]), importer)
+        return True
+
+    def _take(self, name, importer):
+        if name in self.frozen:
+            self.frozen[name].importers.add(importer)
+            return
+        found = self.find(name)
+        if not found:
+            self.builtin.setdefault(name, set()).add(importer)
+            for feature in MODULES[name].features:
+                self.feature(feature, f"import {name}")
+        elif found[0] is not None:
+            self.frozen[name] = Frozen(name, *found, {importer})
+            self.waiting.append(name)
+
+    def find(self, name):
+        """(path, is a package), path None for a folder without __init__.py; None: not Python's."""
+        top = name.partition(".")[0]
+        if name in self.generated:
+            return Path(name + ".py"), False
+        if top in MODULES and not MODULES[top].shadowed:
+            return None
+        relative = name.replace(".", "/")
+        for folder, allows in self.places:
+            path = folder / relative
+            if not allows(top):
+                continue
+            if (path / "__init__.py").is_file():
+                return path / "__init__.py", True
+            if path.with_suffix(".py").is_file():
+                return path.with_suffix(".py"), False
+            if path.is_dir() and any(path.glob("*.py")):
+                return None, True
+        return None
+
+    def tree(self, name):
+        if name not in self.trees:
+            path, _ = self.find(name)
+            self.trees[name] = parse(path, self.generated.get(name))
+        return self.trees[name]
+
+    def of_micropython(self, module):
+        return module.path.is_relative_to(self.micropython)
+
+    # What a module offers.
+
+    def offers(self, module, name):
+        """Whether `from module import name` can work, as far as reading tells."""
+        if module in self.frozen:
+            if module not in self.bound:
+                self.bound[module] = _bound(self.tree(module))
+            return name in self.bound[module] or "*" in self.bound[module]
+        if module in self.builtin and MODULES[module].source:
+            return self.c_offers(module, name)
+        return module in self.builtin
+
+    def c_offers(self, module, name):
+        """A C module has a name if its sources mention it: generous, never wrong to refuse."""
+        if module not in self.c_text:
+            port = self.root / "port" / "micropython"
+            source = MODULES[module].source
+            places = (self.micropython / source, port / source, port / f"mod{module}.c")
+            texts = [path.read_text() for path in places if path.is_file()]
+            self.c_text[module] = "\n".join(texts) if texts else None
+        text = self.c_text[module]
+        return text is None or re.search(rf"(MP_QSTR_|X\(){name}\b", text) is not None
+
+    def feature(self, feature, where):
+        self.features.setdefault(feature, where)
+        for implied in IMPLIED.get(feature, ()):
+            self.features.setdefault(implied, where)
+
+
+class _Reader(ast.NodeVisitor):
+    """Reads one module: its imports, and what language it uses."""
+
+    def __init__(self, walk, module, tree):
+        self.walk, self.module, self.top = walk, module, tree
+        self.optional = self.depth = 0
+        self.missed = False
+        self.aliases = {}  # local name -> module it stands for
+        parts = module.name.split(".")
+        self.package = parts if module.package else parts[:-1]
+
+    def read(self):
+        self._find_aliases()
+        self.visit(self.top)
+
+    def where(self, node):
+        return f"{show(self.module.path)}:{node.lineno}"
+
+    def fail(self, node, text):
+        raise at(show(self.module.path), node.lineno, text)
+
+    # Imports.
+
+    def visit_Import(self, node):
+        for name in node.names:
+            self.need(node, name.name)
+
+    def visit_ImportFrom(self, node):
+        base = self.absolute(node)
+        if not self.need(node, base):
+            return
+        for name in node.names:
+            if name.name == "*":
+                continue
+            lazy = self.lazy_parts(base).get(name.name)
+            if lazy:
+                self.walk.require(f"{base}.{lazy}", self.module.name)
+            elif self.walk.require(f"{base}.{name.name}", self.module.name):
+                continue
+            elif not self.walk.offers(base, name.name):
+                self.missing(node, f"cannot import {name.name} from {base}: it has no such name")
+            else:
+                self.uses(base, name.name, node)
+
+    def visit_Call(self, node):
+        match node:
+            case ast.Call(ast.Name("__import__"), [ast.Constant(str() as name)], []):
+                self.need(node, name)
+            case ast.Call(ast.Attribute(holder, "get"), [ast.Constant(str() as name), *_]):
+                self.setting(holder, name, node)
+        self.generic_visit(node)
+
+    def absolute(self, node):
+        if not node.level:
+            return node.module
+        keep = len(self.package) - (node.level - 1)
+        if keep <= 0:
+            self.fail(node, "a relative import reaches above the top package")
+        return ".".join(self.package[:keep] + ([node.module] if node.module else []))
+
+    def need(self, node, name):
+        if self.walk.require(name, self.module.name):
+            return True
+        top = name.partition(".")[0]
+        if top in HOST_ONLY and (self.walk.root / top).is_dir():
+            reason = f"{top}/ stays on the host"
+        elif top in self.walk.builtin or self.walk.find(top):
+            reason = f"{top} has no such module"
+        else:
+            reason = "no such module in the project, beside the service or in MicroPython"
+        self.missing(node, f"cannot import {name}: {reason}")
+        return False
+
+    def missing(self, node, text):
+        if self.optional:
+            self.missed = True
+        elif not (self.depth and self.walk.of_micropython(self.module)):
+            self.fail(node, text)
+
+    # Where an import stands.
+
+    def visit_Try(self, node):
+        if not any(map(_catches_import_error, node.handlers)):
+            self.generic_visit(node)
+            return
+        outside, self.missed = self.missed, False
+        self.optional += 1
+        self.visit_all(node.body)
+        self.optional -= 1
+        missed, self.missed = self.missed, outside
+        for handler in node.handlers:
+            if missed or not _catches_import_error(handler):
+                self.visit_all(handler.body)
+        self.visit_all(node.orelse + node.finalbody)
+
+    def visit_If(self, node):
+        known = _known(node.test)
+        if known is None:
+            self.visit(node.test)
+        if known is not False:
+            self.visit_all(node.body)
+        if known is not True:
+            self.visit_all(node.orelse)
+
+    def visit_FunctionDef(self, node):
+        self.depth += 1
+        self.visit_all(node.decorator_list + node.body)
+        self.visit_all([d for d in node.args.defaults + node.args.kw_defaults if d])
+        self.depth -= 1
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_AnnAssign(self, node):
+        self.visit_all([node.target] + ([node.value] if node.value else []))
+
+    def visit_all(self, nodes):
+        for node in nodes:
+            self.visit(node)
+
+    # Language.
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, float):
+            self.walk.feature("float", self.where(node))
+        elif isinstance(node.value, complex):
+            self.walk.feature("complex", self.where(node))
+
+    def visit_BinOp(self, node):
+        if isinstance(node.op, ast.Div):
+            self.walk.feature("float", self.where(node))
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node):
+        self.visit_BinOp(node)
+
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Load) and node.id in NAMES and node.id not in self.aliases:
+            self.walk.feature(NAMES[node.id], self.where(node))
+
+    def visit_Attribute(self, node):
+        module = self.aliases.get(_dotted(node.value))
+        if module:
+            lazy = self.lazy_parts(module).get(node.attr)
+            if lazy:
+                self.walk.require(f"{module}.{lazy}", self.module.name)
+            if module in self.walk.builtin and not self.walk.offers(module, node.attr):
+                self.missing(node, f"MicroPython's {module} has no {node.attr}")
+            self.uses(module, node.attr, node)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node):
+        match node.slice:
+            case ast.Constant(str() as name):
+                self.setting(node.value, name, node)
+        self.generic_visit(node)
+
+    def setting(self, holder, name, node):
+        """`machine.settings.get("log")` and `settings["log"]` declare that the image reads `log`."""
+        if (_dotted(holder) or "").split(".")[-1] == "settings":
+            self.walk.settings.setdefault(name, self.where(node))
+
+    def uses(self, module, name, node):
+        feature = ATTRIBUTES.get((module, name))
+        if feature:
+            self.walk.feature(feature, self.where(node))
+
+    def lazy_parts(self, package):
+        """{attribute: part} of a package that loads its parts on first use."""
+        if package not in self.walk.frozen or not self.walk.frozen[package].package:
+            return {}
+        tree = self.walk.tree(package)
+        for node in tree.body:
+            match node:
+                case ast.Assign([ast.Name("_attrs")], ast.Dict() as table):
+                    return ast.literal_eval(table) if "__getattr__" in _bound(tree) else {}
+        return {}
+
+    def _find_aliases(self):
+        for node in ast.walk(self.top):
+            if isinstance(node, ast.Import):
+                for name in node.names:
+                    self.aliases[name.asname or name.name] = name.name
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                self.aliases.setdefault(node.name, None)
+
+
+def _bound(tree):
+    """Names bound at the top of a module; "*" where they cannot be known by reading."""
+    names = set()
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+    def visit(node):
+        if isinstance(node, functions):
+            names.add(node.name)
+            if node.name == "__getattr__" and tree is not node:
+                names.add("*")
+            names.update(n for g in ast.walk(node) if isinstance(g, ast.Global) for n in g.names)
+            return
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names.update((n.asname or n.name).partition(".")[0] for n in node.names)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(tree)
+    return names
+
+
+def _catches_import_error(handler):
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(k is None or _dotted(k) in CATCHES_IMPORT_ERROR for k in kinds)
+
+
+def _known(test):
+    """The value of a condition that tells host and machine apart; None: known only when it runs."""
+    match test:
+        case ast.Name("TYPE_CHECKING") | ast.Attribute(_, "TYPE_CHECKING"):
+            return False
+        case ast.UnaryOp(ast.Not(), operand):
+            inner = _known(operand)
+            return None if inner is None else not inner
+        case ast.Compare(left, [ast.Eq() | ast.NotEq() as op], [ast.Constant(str() as name)]):
+            if _dotted(left) == "sys.implementation.name":
+                return (name == "micropython") == isinstance(op, ast.Eq)
+    return None
+
+
+def _dotted(node):
+    """`a.b.c` of a chain of attributes, else None."""
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(value, attribute):
+            inner = _dotted(value)
+            return inner and f"{inner}.{attribute}"
+    return None

@@ -1,0 +1,10 @@
+"""The one exception that means "you, the user": its text is a sentence and is shown without traceback."""
+
+
+class UserError(Exception):
+    """Something the user can put right; `str(error)` says what, on one line."""
+
+
+def at(file, line, text):
+    """A UserError that points at a line of source, in the form editors understand."""
+    return UserError(f"{file}:{line}: {text}")
