@@ -1,0 +1,279 @@
+"""A virtual machine under test: started as told, its serial line captured, its monitor at hand, and gone when the test is.
+
+    with Machine(image / "dns.elf", command_line="address=10.0.2.15/24", nic=Slirp({5353: 53})) as machine:
+        machine.wait_for("ready")
+
+The guest is always interpreted (TCG) on one processor, so results do not depend on the host having virtualisation.
+QEMU dies with the thread that started it, and whatever happens `close` ends it.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from tests.support import gdb
+from tests.support.tools import tool
+
+BOOTS = ("multiboot", "pvh", "ide", "virtio-blk")
+MULTIBOOT_MAGIC = (0x1BADB002).to_bytes(4, "little")
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+# What QEMU calls the three kinds of virtio PCI devices.
+VIRTIO = {
+    "transitional": "disable-legacy=off,disable-modern=off",
+    "legacy": "disable-legacy=off,disable-modern=on",
+    "modern": "disable-legacy=on,disable-modern=off",
+}
+
+
+class Slirp:
+    """QEMU's user-mode network: DHCP, a gateway, and UDP ports of the host's loopback forwarded to the guest."""
+
+    def __init__(self, forwards):
+        self.forwards = forwards
+
+    def arguments(self):
+        rules = "".join(f",hostfwd=udp:127.0.0.1:{host}-:{guest}" for host, guest in self.forwards.items())
+        return f"user,id=net0,restrict=on{rules}", ()
+
+
+class Tap:
+    """A TAP device by its descriptor; the namespace it lives in does not matter to QEMU."""
+
+    def __init__(self, descriptor):
+        self.descriptor = descriptor
+
+    def arguments(self):
+        return f"tap,id=net0,fd={self.descriptor}", (self.descriptor,)
+
+
+def free_port():
+    """A UDP port of the loopback that nobody uses at the moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def without_multiboot(elf, folder):
+    """A copy of an ELF that only PVH can start: QEMU prefers multiboot where it finds the header."""
+    data = bytearray(Path(elf).read_bytes())
+    at = data.index(MULTIBOOT_MAGIC, 0, 8192)
+    data[at : at + 4] = bytes(4)
+    copy = Path(folder) / "pvh.elf"
+    copy.write_bytes(data)
+    return copy
+
+
+class Monitor:
+    """QEMU's machine protocol over one end of a socket pair."""
+
+    def __init__(self, connection):
+        connection.settimeout(30)
+        self.file = connection.makefile("rw", encoding="utf-8")
+        self.lock = threading.Lock()
+        json.loads(self.file.readline())
+        self.execute("qmp_capabilities")
+
+    def execute(self, command, **arguments):
+        with self.lock:
+            self.file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+            self.file.flush()
+            while True:
+                line = self.file.readline()
+                if not line:
+                    raise EOFError(f"QEMU ended before it answered {command}")
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise RuntimeError(f"{command}: {answer['error']['desc']}")
+                if "return" in answer:
+                    return answer["return"]
+
+    def human(self, line):
+        return self.execute("human-monitor-command", **{"command-line": line})
+
+
+class Machine:
+    """One QEMU process and its guest."""
+
+    def __init__(
+        self,
+        image,
+        *,
+        boot="multiboot",
+        machine="pc",
+        virtio="transitional",
+        root_port=False,
+        memory="32M",
+        command_line="",
+        nic=None,
+        mac="52:54:00:12:34:56",
+        icount=None,
+        debugger=False,
+        processor="max",
+        extra=(),
+        emulator="qemu-system-i386",
+    ):
+        self.stack = contextlib.ExitStack()
+        self.console = bytearray()
+        self.news = threading.Condition()
+        self.started = time.monotonic()
+        try:
+            self._start(locals())
+        except BaseException:
+            self.stack.close()
+            raise
+
+    def _start(self, told):
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="importos-vm-"))
+        image, boot = Path(told["image"]), told["boot"]
+        command = [tool(told["emulator"]), "-nodefaults", "-no-user-config", "-display", "none"]
+        command += ["-M", f"{told['machine']},accel=tcg", "-m", told["memory"], "-cpu", told["processor"]]
+        command += ["-smp", "1", "-no-reboot"]
+        if boot in ("multiboot", "pvh"):
+            kernel = image if boot == "multiboot" else without_multiboot(image, folder)
+            command += ["-kernel", str(kernel)]
+            if told["command_line"]:
+                command += ["-append", told["command_line"]]
+        else:
+            # The image stays as it is: writes, if any, go to a temporary file.
+            drive = f"file={image},format={'qcow2' if image.suffix == '.qcow2' else 'raw'},id=disk0,snapshot=on"
+            if boot == "ide" and told["machine"] != "q35":
+                command += ["-drive", f"{drive},if=none", "-device", "ide-hd,drive=disk0,bus=ide.0"]
+            elif boot == "ide":
+                command += ["-drive", f"{drive},if=none", "-device", "ide-hd,drive=disk0"]  # AHCI on q35
+            else:
+                command += ["-drive", f"{drive},if=none", "-device", "virtio-blk-pci,drive=disk0"]
+        keep = []
+        if told["nic"] is not None:
+            backend, descriptors = told["nic"].arguments()
+            keep += descriptors
+            device = f"virtio-net-pci,netdev=net0,mac={told['mac']},romfile=,{VIRTIO[told['virtio']]}"
+            if told["root_port"]:
+                command += ["-device", "pcie-root-port,id=port0,chassis=1,slot=1"]
+                device += ",bus=port0"
+            command += ["-netdev", backend, "-device", device]
+        if told["icount"]:
+            command += ["-icount", told["icount"]]
+        if told["debugger"]:
+            # The guest waits before its first instruction for `self.debugger` to let it run.
+            stub, stubs = socket.socketpair()
+            self.debugger = gdb.Stub(stub)
+            self.stack.callback(stub.close)
+            self.stack.callback(stubs.close)
+            keep.append(stubs.fileno())
+            command += ["-chardev", f"socket,id=gdb0,fd={stubs.fileno()}", "-gdb", "chardev:gdb0", "-S"]
+        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+        command += ["-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0"]
+        ours, theirs = socket.socketpair()
+        keep.append(theirs.fileno())
+        command += ["-chardev", f"socket,id=qmp0,fd={theirs.fileno()}", "-mon", "chardev=qmp0,mode=control"]
+        command += list(told["extra"])
+        self.command = command
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=keep,
+            preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+        )
+        self.stack.callback(self._end)
+        theirs.close()
+        self.stack.callback(ours.close)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        try:
+            self.monitor = Monitor(ours)
+        except (EOFError, ValueError, OSError) as error:
+            self.process.kill()
+            raise AssertionError(f"QEMU did not start: {self.process.stderr.read().decode()}") from error
+
+    def _read(self):
+        descriptor = self.process.stdout.fileno()
+        while True:
+            try:
+                piece = os.read(descriptor, 65536)
+            except OSError:
+                piece = b""
+            with self.news:
+                if not piece:
+                    self.ended = True
+                    self.news.notify_all()
+                    return
+                self.console += piece
+                self.news.notify_all()
+
+    ended = False
+
+    @property
+    def text(self):
+        """All that came over the serial line so far."""
+        return self.console.decode("utf-8", "replace")
+
+    def wait_for(self, marker, timeout=20):
+        """Wait until the console shows a text; returns the seconds since the start of QEMU."""
+        wanted = marker.encode()
+        with self.news:
+            seen = self.news.wait_for(lambda: wanted in self.console or self.ended, timeout)
+            if not seen or wanted not in self.console:
+                state = "QEMU ended" if self.ended else f"nothing in {timeout} s"
+                raise AssertionError(f"no {marker!r} on the console: {state}\n{self.text}{self.errors()}")
+        return time.monotonic() - self.started
+
+    def errors(self):
+        """What QEMU itself complained about, once it has ended."""
+        return self.process.stderr.read().decode() if self.process.poll() is not None else ""
+
+    def type(self, keys):
+        """Bytes for the serial line's input."""
+        self.process.stdin.write(keys)
+        self.process.stdin.flush()
+
+    def wait(self, timeout=20):
+        """Wait for the machine to end by itself; returns the exit status of the guest (isa-debug-exit's coding), or 0 for power off."""
+        status = self.process.wait(timeout)
+        self.reader.join(5)
+        return status
+
+    def instructions(self):
+        """Guest instructions since reset; needs `icount`."""
+        return self.monitor.execute("query-replay")["icount"]
+
+    def cpu_ticks(self):
+        """CPU time of the whole QEMU process, user and system, in clock ticks (10 ms)."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    def resident(self):
+        """Proportional set size of the QEMU process in bytes."""
+        for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no Pss in smaps_rollup")
+
+    def _end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.reader.join(5)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def close(self):
+        self.stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
