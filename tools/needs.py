@@ -1,0 +1,204 @@
+"""What a service declares, and the module `image` that is compiled in with it.
+
+A service declares with literals (they are read, the service is not run):
+
+    NEEDS = {
+        "zone": {"file": "zones/bench.zone", "compiler": "tools.zone.compile:compile_zone"},
+        "motd": {"file": "motd.txt"},       # without a compiler: the bytes of the file
+        "greeting": "hello",                # a setting with its default
+        "address": None,                    # a setting without one
+    }
+    PORTS = ("udp:53",)                     # what `./importos run` forwards from the host
+
+In the machine, `from image import zone` gives the bytes of a need, in read-only memory and without
+heap; `image.SETTINGS` the settings that are compiled in.  `--set zone=FILE` replaces a file,
+`--set greeting=hi` a setting.  A compiler is host Python: `compile(path) -> bytes`, a module of
+the project or beside the service; what it raises as ValueError is shown as the user's mistake.
+
+    needs = read(service, root, overrides=["zone=my.zone"])
+    needs.sources()        files that the module depends on, for the build
+    needs.module(build)    source text of the module; runs the compilers
+    needs.skeleton()       the same without contents: for closure.follow, which only reads imports
+
+Left out: needs that are not files or settings; a compiler's own dependencies outside its folder.
+"""
+
+import ast
+import difflib
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.closure import parse, show
+from tools.errors import UserError, at
+
+RESERVED = {"NAME", "BUILD", "SETTINGS", "service"}
+
+
+@dataclass(frozen=True)
+class File:
+    """A need that becomes bytes: a file and, maybe, `module:function` that compiles it."""
+
+    name: str
+    path: Path
+    compiler: str | None
+    where: str
+
+    def contents(self, root, home):
+        if not self.path.is_file():
+            raise UserError(f"{self.where}: need {self.name!r}: no file {show(self.path)}")
+        if self.compiler is None:
+            return self.path.read_bytes()
+        try:
+            result = _function(self, root, home)(self.path)
+        except ValueError as error:
+            raise UserError(f"{show(self.path)}: {error}") from None
+        if not isinstance(result, bytes | bytearray):
+            raise UserError(f"{self.where}: {self.compiler} did not return bytes")
+        return bytes(result)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What goes into the module `image` of one service."""
+
+    service: object
+    root: Path
+    files: dict
+    settings: dict
+    ports: tuple
+
+    def sources(self):
+        """Everything the text depends on: the service, the files, the compilers' sources."""
+        paths = {self.service.path, *(need.path for need in self.files.values())}
+        for need in self.files.values():
+            if need.compiler:
+                paths |= _compiler_sources(need, self.root, self.service.home)
+        return sorted(paths)
+
+    def skeleton(self):
+        return self._text("", {name: b"" for name in self.files})
+
+    def module(self, build):
+        home = self.service.home
+        return self._text(
+            build, {name: need.contents(self.root, home) for name, need in self.files.items()}
+        )
+
+    def check_settings(self, closure):
+        """Refuse a `--set` that nothing in the image reads: most likely it is mistyped."""
+        known = {*closure.settings, *self.files, *_declared(self.service)}
+        for name in self.settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(known))}"
+                raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
+
+    def _text(self, build, contents):
+        lines = [
+            f'"""Made by the build for the service {self.service.name}."""\n',
+            f"NAME = {self.service.name!r}",
+            f"BUILD = {build!r}",
+            f"SETTINGS = {dict(sorted(self.settings.items()))!r}",
+            *(f"{name} = {data!r}" for name, data in sorted(contents.items())),
+            f"import {self.service.module} as service",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def read(service, root, overrides=()):
+    """The needs of a service with the user's `NAME=VALUE` overrides."""
+    declared, files, settings = _declared(service), {}, {}
+    for name, need in declared.items():
+        where = f"{show(service.path)}:{need.line}"
+        if not isinstance(need.value, dict):
+            if need.value is not None:
+                settings[name] = str(need.value)
+        elif "file" not in need.value or not set(need.value) <= {"file", "compiler"}:
+            raise UserError(f"{where}: need {name!r}: expected a 'file' and maybe a 'compiler'")
+        else:
+            path = service.home / need.value["file"]
+            files[name] = File(name, path, need.value.get("compiler"), where)
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier() or name in RESERVED:
+            raise UserError(f"--set {text}: expected NAME=VALUE")
+        if name in files:
+            path = Path(value).expanduser().absolute()
+            files[name] = File(name, path, files[name].compiler, f"--set {name}")
+        else:
+            settings[name] = value
+    for need in files.values():
+        if not need.path.is_file():
+            raise UserError(f"{need.where}: need {need.name!r}: no file {show(need.path)}")
+    return Needs(service, Path(root), files, settings, _ports(service))
+
+
+@dataclass(frozen=True)
+class _Declared:
+    line: int
+    value: object
+
+
+def _literal(service, name):
+    """(line, node, value) of a top-level `NAME = literal`, or None."""
+    for node in parse(service.path).body:
+        match node:
+            case ast.Assign([ast.Name(target)], value) if target == name:
+                try:
+                    return node.lineno, value, ast.literal_eval(value)
+                except ValueError:
+                    text = f"{name} has to be a literal: it is read without running the service"
+                    raise at(show(service.path), node.lineno, text) from None
+    return None
+
+
+def _declared(service):
+    found = _literal(service, "NEEDS")
+    if not found:
+        return {}
+    line, node, value = found
+    if not isinstance(value, dict):
+        raise at(show(service.path), line, "NEEDS has to be a dictionary")
+    for key, name in zip(node.keys, value, strict=True):
+        if not (isinstance(name, str) and name.isidentifier()) or name in RESERVED:
+            raise at(show(service.path), key.lineno, f"NEEDS: {name!r} is not usable as a name")
+    return {
+        name: _Declared(key.lineno, value[name]) for key, name in zip(node.keys, value, strict=True)
+    }
+
+
+def _ports(service):
+    found = _literal(service, "PORTS")
+    if not found:
+        return ()
+    line, _, ports = found
+    for port in ports:
+        kind, _, number = str(port).partition(":")
+        if kind not in ("udp", "tcp") or not number.isdecimal() or not 0 < int(number) < 65536:
+            text = f"PORTS: expected entries like 'udp:53', not {port!r}"
+            raise at(show(service.path), line, text)
+    return tuple(ports)
+
+
+def _function(need, root, home):
+    module, _, function = need.compiler.partition(":")
+    places = [str(root), str(home)]
+    sys.path[:0] = places
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{need.where}: compiler {need.compiler}: {error}") from None
+    finally:
+        for place in places:
+            sys.path.remove(place)
+
+
+def _compiler_sources(need, root, home):
+    relative = need.compiler.partition(":")[0].replace(".", "/") + ".py"
+    for place in (root, home):
+        path = Path(place) / relative
+        if path.is_file():
+            return {path, *path.parent.glob("*.py")}
+    raise UserError(f"{need.where}: compiler {need.compiler}: no file {relative}")
