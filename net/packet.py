@@ -6,13 +6,13 @@ downwards, header by header.
 
 The first 64 bytes of the buffer are the packet's own head, so that one `ptr16(packet.buffer)` gives
 a viper function everything it needs.  Offsets are u16 in host order; addresses are bytes in network
-order.
+order.  `fragment` is the flags and offset word of an IPv4 header to be sent, in network order.
 
      0               2               4               6               8
      +---------------+---------------+---------------+---------------+
      |     link      |    network    |   transport   |    payload    |
      +---------------+---------------+---------------+---------------+
-     |      end      |     flags     |   protocol    |     spare     |
+     |      end      |     flags     |   protocol    |   fragment    |
      +---------------+---------------+---------------+---------------+
      |                       source (16 bytes)                       |
      +---------------------------------------------------------------+
@@ -42,7 +42,7 @@ PAYLOAD = const(6)
 END = const(8)
 FLAGS = const(10)
 PROTOCOL = const(12)
-SPARE = const(14)
+FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 NEXT_HOP = const(48)
@@ -76,6 +76,7 @@ class Packet:
         head[PAYLOAD >> 1] = BODY
         head[END >> 1] = BODY
         head[FLAGS >> 1] = 0
+        head[FRAGMENT >> 1] = 0
 
     def release(self):
         """Give the packet back to its pool; its holder must not touch it again."""
@@ -171,6 +172,7 @@ class Pool:
         head[PAYLOAD >> 1] = BODY
         head[END >> 1] = BODY
         head[FLAGS >> 1] = 0
+        head[FRAGMENT >> 1] = 0
         return packet
 
     @micropython.viper

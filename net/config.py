@@ -1,0 +1,30 @@
+"""Every number of the network that costs memory or decides what a peer may use of it."""
+
+from micropython import const
+
+# ARP: 32 bytes each.  More neighbours than this on one link, and the least recently used is asked
+# again.  A power of two.
+NEIGHBOURS = const(64)
+
+# Paths: 32 bytes each.  A destination in this table costs no route and no neighbour look-up.  A
+# power of two.
+PATHS = const(16)
+
+# Routes: 12 bytes each, the link's own and the default included.
+ROUTES = const(16)
+
+# Path MTU (RFC 1191): 12 bytes each.
+PATH_MTUS = const(8)
+
+# Reassembly: so many datagrams at a time, each of so many bytes above IP at most, for so long.  The
+# memory (size and an eighth) is taken when the first fragments come, and kept.
+REASSEMBLIES = const(4)
+REASSEMBLY_SIZE = const(16384)
+REASSEMBLY_MS = const(30_000)
+
+# UDP: 6 bytes for each port; three quarters of them may be bound.  A power of two.
+UDP_PORTS = const(64)
+
+# ICMP errors: so many a second, in bursts of at most so many (RFC 1812 4.3.2.8).
+ICMP_ERRORS_PER_SECOND = const(100)
+ICMP_ERRORS_BURST = const(20)
