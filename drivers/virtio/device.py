@@ -1,0 +1,74 @@
+"""A virtio device: its initialisation, step by step, and how it can fail.
+
+Virtual I/O Device (VIRTIO) 1.2, section 3.1.1 (driver initialisation), 2.1 (status), 2.2
+(features); 3.1.2 for legacy devices, which have no FEATURES_OK.
+
+A transport (legacy.py, modern.py) gives access to one device:
+
+    status(), set_status(bits)          the device status field
+    reset()                             back to the beginning; returns when the device is there
+    features(), accept(features)        what the device offers, what the driver takes
+    version_1                           the device follows 1.0 or later (modern)
+    align                               between the available and the used ring, in bytes
+    queue_size(index), set_queue(queue) the device's size or 0; tell it where the queue lies
+    smaller_queue(size, wanted)         the size to use where `wanted` would do
+    read_config(offset, count, width)   fields of the device's configuration, read at one moment
+    cause()                             read and so acknowledge the interrupt cause
+    isr, notify_at(index)               addresses of the ISR register and of a queue's doorbell
+                                        if they are in memory, else 0
+    notify(index)                       ring a doorbell that is not in memory
+
+Neighbours: runtime/pci.py below, net.py above.
+"""
+
+from micropython import const
+
+# Device status, 2.1.
+ACKNOWLEDGE = const(1)
+DRIVER = const(2)
+DRIVER_OK = const(4)
+FEATURES_OK = const(8)
+NEEDS_RESET = const(64)
+FAILED = const(128)
+
+# Features that belong to no device class, as bit numbers: 6, and 6.3 for the legacy one.
+ANY_LAYOUT = const(27)
+EVENT_IDX = const(29)
+VERSION_1 = const(32)
+
+# Interrupt cause, 4.1.4.5.
+QUEUE_INTERRUPT = const(1)
+CONFIG_INTERRUPT = const(2)
+
+RESET_MS = const(1000)  # a device that has not reset by then is broken
+
+
+class DeviceError(Exception):
+    """This device cannot be used; the machine can."""
+
+
+def initialise(transport, wanted):
+    """Steps 1 to 6 of 3.1.1; returns the features both sides have.  Next: the queues, `ready`."""
+    transport.reset()  # 1. Firmware may have left the device running.
+    transport.set_status(ACKNOWLEDGE)  # 2.
+    transport.set_status(ACKNOWLEDGE | DRIVER)  # 3.
+    features = transport.features() & wanted
+    if transport.version_1 and not features >> VERSION_1 & 1:
+        fail(transport, "it offers a modern interface without VERSION_1")
+    transport.accept(features)  # 4.
+    if transport.version_1:
+        transport.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)  # 5.
+        if not transport.status() & FEATURES_OK:  # 6.
+            fail(transport, f"it refuses the features {features:#x}")
+    return features
+
+
+def ready(transport):
+    """Step 8: from here on the device lives."""
+    transport.set_status(transport.status() | DRIVER_OK)
+
+
+def fail(transport, why):
+    """Tell the device that we gave up on it (2.1.1), and the caller why."""
+    transport.set_status(transport.status() | FAILED)
+    raise DeviceError(why)

@@ -1,0 +1,92 @@
+"""Virtio over PCI, legacy interface: ports in base address 0.
+
+VIRTIO 1.2, section 4.1.4.8.
+
+     0               4               8               12
+     +---------------+---------------+---------------+-------+-------+
+     |device features|driver features| queue address | size  |select |
+     +-------+---+---+---------------+---------------+-------+-------+
+     |notify |sta|isr|  device configuration ...
+     +-------+---+---+---
+    16      18  19  20
+
+Law: registers have the byte order of the guest; the used ring starts at the first 4096-byte
+boundary after the available ring, and the whole queue is given as a page number (2.7.2).
+Left out: MSI-X, which moves the device configuration.
+"""
+
+import metal
+from micropython import const
+
+from drivers.virtio.device import RESET_MS, DeviceError
+
+DEVICE_FEATURES = const(0)
+DRIVER_FEATURES = const(4)
+QUEUE_ADDRESS = const(8)
+QUEUE_SIZE = const(12)
+QUEUE_SELECT = const(14)
+QUEUE_NOTIFY = const(16)
+STATUS = const(18)
+ISR = const(19)
+CONFIG = const(20)
+
+
+class Legacy:
+    name = "legacy"
+    version_1 = False
+    align = 4096
+    isr = 0
+
+    def __init__(self, base):
+        self.base = base
+
+    def status(self):
+        return metal.in8(self.base + STATUS)
+
+    def set_status(self, bits):
+        metal.out8(self.base + STATUS, bits)
+
+    def reset(self):
+        self.set_status(0)
+        start = metal.uptime_ms()
+        while self.status():
+            if metal.uptime_ms() - start > RESET_MS:
+                raise DeviceError("it does not reset")
+
+    def features(self):
+        return metal.in32(self.base + DEVICE_FEATURES)
+
+    def accept(self, features):
+        metal.out32(self.base + DRIVER_FEATURES, features & 0xFFFFFFFF)
+
+    def queue_size(self, index):
+        metal.out16(self.base + QUEUE_SELECT, index)
+        return metal.in16(self.base + QUEUE_SIZE)
+
+    def set_queue(self, queue):
+        metal.out16(self.base + QUEUE_SELECT, queue.index)
+        metal.out32(self.base + QUEUE_ADDRESS, queue.descriptors >> 12)
+
+    def smaller_queue(self, size, wanted):
+        """The size of a legacy queue is the device's."""
+        return size
+
+    def read_config(self, offset, count, width):
+        # 2.5.3: without a generation counter, read until two readings agree.
+        load = metal.in8 if width == 1 else metal.in16
+        base = self.base + CONFIG + offset
+        before = None
+        while True:
+            values = [load(base + i * width) for i in range(count)]
+            if values == before:
+                return values
+            before = values
+
+    def cause(self):
+        return metal.in8(self.base + ISR)
+
+    def notify_at(self, index):
+        return 0
+
+    def notify(self, index):
+        metal.out16(self.base + QUEUE_NOTIFY, index)

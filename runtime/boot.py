@@ -1,0 +1,75 @@
+"""The order of start: from the C entry to the service, and from the service's end to power off.
+
+The page to read for what happens when.  C calls `main` with the heap and the interrupt stubs ready;
+an exception that leaves it is printed with its traceback and ends the machine loudly.
+"""
+
+import image
+import metal
+
+from runtime import entropy, heap, pci, power
+from runtime.console import Console
+from runtime.counters import Registry
+from runtime.dma import Arena
+from runtime.log import LEVELS, Log
+from runtime.loop import Loop
+from runtime.machine import Machine
+from runtime.settings import Settings
+from runtime.timers import Timers
+
+# An image has a driver if it has what the driver is for (tools/closure.py, COMPANIONS).
+DRIVERS = ("drivers.virtio.net",)
+LAST_WORDS_MS = 100  # how long the end waits for the last packets to leave
+
+
+def main():
+    machine = make_machine()
+    find_devices(machine)
+    image.service.start(machine)
+    machine.log.debug("%s started", image.NAME)
+    machine.loop.run()
+    end(machine)
+
+
+def make_machine():
+    """All that needs no device."""
+    settings = Settings(metal.command_line, image.SETTINGS)
+    log = Log(metal.write, metal.uptime_ms)
+    level = settings.get("log", "info")
+    if level in LEVELS:
+        log.set_level(level)
+    else:
+        log.warning("log=%s is not one of %s", level, ", ".join(LEVELS))
+    log.info("ImportOS %s, build %s, started by %s", image.NAME, metal.build_id, metal.booted_by)
+    timers = Timers(metal.ticks_ms)
+    loop = Loop(metal, timers, heap.tidy)
+    random = entropy.Random(str(metal.time()).encode(), metal.cycles)
+    return Machine(log, settings, Registry(), timers, loop, random, metal.uptime_ms)
+
+
+def find_devices(machine):
+    """Console, chipset, and the devices that the image has drivers for."""
+    machine.loop.add(Console(machine.stop))
+    functions = pci.scan()
+    power.find(functions)
+    arena = Arena(*metal.arena())
+    for name in DRIVERS:
+        try:
+            driver = __import__(name, None, None, ("probe",))
+        except ImportError:
+            continue
+        for function in functions:
+            device = driver.probe(machine, function, arena)
+            if device:
+                machine.loop.add(device)
+
+
+def end(machine):
+    """The service's last words, then the power."""
+    stop = getattr(image.service, "stop", None)
+    if stop:
+        stop()
+    for nic in machine.nics:
+        nic.stop(LAST_WORDS_MS)
+    machine.log.info("%s stopped", image.NAME)
+    metal.exit(0)

@@ -1,0 +1,53 @@
+"""Log: lines on the console, each with the time since start and a level.
+
+    [    0.012] eth0: link is up
+    [    0.019] warning: eth1: no device ...
+
+Law: a line is written whole before the call returns, so that none is lost, not even the last one
+before a panic.  A line that its level suppresses costs a call and no formatting.
+Left out: sending lines to another machine.
+"""
+
+from micropython import const
+
+ERROR = const(0)
+WARNING = const(1)
+INFO = const(2)
+DEBUG = const(3)
+LEVELS = ("error", "warning", "info", "debug")
+
+
+class Log:
+    """`write(text)` takes the lines, `clock()` gives milliseconds since start."""
+
+    def __init__(self, write, clock, level=INFO):
+        self.write = write
+        self.clock = clock
+        self.level = level
+
+    def set_level(self, name):
+        """One of LEVELS, as the setting `log=` gives it."""
+        if name not in LEVELS:
+            raise ValueError(f"log={name}: must be one of " + ", ".join(LEVELS))
+        self.level = LEVELS.index(name)
+
+    def error(self, text, *values):
+        self.line(ERROR, text, values)
+
+    def warning(self, text, *values):
+        self.line(WARNING, text, values)
+
+    def info(self, text, *values):
+        self.line(INFO, text, values)
+
+    def debug(self, text, *values):
+        self.line(DEBUG, text, values)
+
+    def line(self, level, text, values):
+        if level > self.level:
+            return
+        if values:
+            text = text % values
+        now = self.clock()
+        level = "" if level == INFO else LEVELS[level] + ": "
+        self.write(f"[{now // 1000:5}.{now % 1000:03}] {level}{text}\n")

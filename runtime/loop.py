@@ -1,0 +1,173 @@
+"""The event loop: drivers whose interrupt line moved, due timers, callbacks, doorbells, sleep.
+
+An interrupt handler only adds one to the counter of its line; here is where things happen.  A turn:
+
+    1. drivers   each device whose line has moved, or that had work left, handles up to BUDGET
+                 packets, so that a flood on one device starves nobody
+    2. timers    those that are due
+    3. callbacks those that `soon` had collected before the turn; later ones wait for the next turn
+    4. flush     each device rings the doorbells it owes, once per queue
+    5. sleep     when nothing is left: collect garbage if it is worth it, then wait for an interrupt
+                 or the next deadline
+
+Sleeping loses no wake-up: the counters are copied to `seen` before the drivers run, and `wait`
+compares them again with interrupts off and halts in the same step.
+
+A turn allocates nothing.  An exception that a callback does not catch leaves `run` and ends the
+machine loudly: it is a bug, not a packet.
+
+Devices: `line` (an interrupt line), `service(budget)` -> work is left, `flush()`.
+"""
+
+import micropython
+from micropython import const
+
+BUDGET = const(64)
+LINES = const(64)  # counters in `interrupts`
+DEVICES = const(16)
+CALLBACKS = const(16)  # to begin with
+
+# `state`: words that only the loop uses.
+STOPPED = const(0)
+COUNT = const(1)  # devices
+HEAD = const(2)  # callbacks: the next to call
+PENDING = const(3)  # callbacks: how many
+SLEEPS = const(4)
+ROOM = const(5)  # for callbacks
+LINE = const(16)  # per device: its line
+SEEN = const(32)  # per device: the counter when it was last serviced
+WORK = const(48)  # per device: work is left
+
+TIDY_EVERY = const(64)  # sleeps between two looks at the heap
+
+
+class Loop:
+    """`metal`: interrupts, unmask, wait, ticks_ms.  `tidy()`: collect garbage if it is worth it."""
+
+    def __init__(self, metal, timers, tidy):
+        self.unmask = metal.unmask
+        self.wait = metal.wait
+        self.ticks_ms = metal.ticks_ms
+        self.interrupts = metal.interrupts
+        self.timers = timers
+        self.tidy = tidy
+        self.seen = bytearray(4 * LINES)
+        self.state = bytearray(4 * LINES)
+        self.services = []
+        self.flushes = []
+        self.callbacks = [None] * CALLBACKS
+        self.state[4 * ROOM] = CALLBACKS
+
+    @micropython.viper
+    def add(self, device):
+        """Service `device` from now on."""
+        state = ptr32(self.state)
+        n = state[COUNT]
+        if n == DEVICES:
+            raise ValueError("the loop has room for 16 devices")
+        line = int(device.line)
+        state[LINE + n] = line
+        state[WORK + n] = 1  # look at it once, whatever its line did before
+        state[COUNT] = n + 1
+        self.services.append(device.service)
+        self.flushes.append(device.flush)
+        self.unmask(line)
+
+    @micropython.viper
+    def soon(self, callback):
+        """Call `callback()` in the next turn."""
+        state = ptr32(self.state)
+        callbacks = self.callbacks
+        if state[PENDING] == state[ROOM]:
+            self.grow(state[HEAD])
+            state[HEAD] = 0
+            state[ROOM] <<= 1
+            callbacks = self.callbacks
+        at = state[HEAD] + state[PENDING]
+        if at >= state[ROOM]:
+            at -= state[ROOM]
+        callbacks[at] = callback
+        state[PENDING] += 1
+
+    def grow(self, head):
+        """Make twice the room for callbacks, with the next to call in front."""
+        callbacks = self.callbacks
+        self.callbacks = callbacks[head:] + callbacks[:head] + [None] * len(callbacks)
+
+    @micropython.viper
+    def stop(self):
+        """Leave `run` at the end of this turn."""
+        state = ptr32(self.state)
+        state[STOPPED] = 1
+
+    @micropython.viper
+    def run(self):
+        """Turn until stopped."""
+        counters = ptr32(self.interrupts)
+        seen_buffer = self.seen
+        seen = ptr32(seen_buffer)
+        state = ptr32(self.state)
+        services = self.services
+        flushes = self.flushes
+        timers = self.timers
+        state[STOPPED] = 0
+        while state[STOPPED] == 0:
+            # What interrupts say from here on belongs to the next turn.
+            count = state[COUNT]
+            i = 0
+            while i < count:
+                line = state[LINE + i]
+                seen[line] = counters[line]
+                i += 1
+
+            # 1. Drivers.
+            busy = 0
+            moved = 0
+            i = 0
+            while i < count:
+                now = seen[state[LINE + i]]
+                if now != state[SEEN + i] or state[WORK + i] != 0:
+                    state[SEEN + i] = now
+                    moved = 1
+                    more = int(services[i](BUDGET))
+                    state[WORK + i] = more
+                    busy |= more
+                i += 1
+
+            # 2. Timers: due if it was no driver that woke us, or if sleep is not in sight.
+            if moved == 0:
+                # The timer's line moved, or one that is nobody's.
+                i = 0
+                while i < LINES:
+                    seen[i] = counters[i]
+                    i += 1
+            if (moved == 0 or busy != 0) and int(timers.first) >= 0:
+                timers.run(self.ticks_ms())
+
+            # 3. Callbacks.
+            pending = state[PENDING]
+            while pending:
+                callbacks = self.callbacks
+                head = state[HEAD]
+                callback = callbacks[head]
+                callbacks[head] = None
+                head += 1
+                if head == state[ROOM]:
+                    head = 0
+                state[HEAD] = head
+                state[PENDING] -= 1
+                pending -= 1
+                callback()
+
+            # 4. Doorbells.
+            i = 0
+            while i < count:
+                flushes[i]()
+                i += 1
+
+            # 5. Sleep.
+            if busy == 0 and state[PENDING] == 0 and state[STOPPED] == 0:
+                state[SLEEPS] += 1
+                if state[SLEEPS] & (TIDY_EVERY - 1) == 0:
+                    self.tidy()
+                self.wait(seen_buffer, timers.first)

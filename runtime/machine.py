@@ -1,0 +1,33 @@
+"""Machine: what a service is given; everything that an operating system has, by name."""
+
+
+class Machine:
+    """Made once by runtime.boot, passed to the service's `start`.
+
+    nics, nic       network devices; the first one
+    timers, loop    time and turns
+    log, settings   lines out, words in
+    counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
+    random          numbers nobody has to keep secret
+    """
+
+    def __init__(self, log, settings, counters, timers, loop, random, clock):
+        self.log = log
+        self.settings = settings
+        self.counters = counters
+        self.timers = timers
+        self.loop = loop
+        self.random = random
+        self.uptime_ms = clock
+        self.nics = []
+
+    @property
+    def nic(self):
+        """The first network device."""
+        if not self.nics:
+            raise OSError("no network device: give the machine one, such as -nic model=virtio")
+        return self.nics[0]
+
+    def stop(self):
+        """End in order: finish the turn, call the service's `stop`, switch the power off."""
+        self.loop.stop()
