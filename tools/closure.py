@@ -17,6 +17,7 @@ The law: what is imported is in the image, and nothing else is.
 - A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
   module-level `__getattr__`, brings in the parts whose names are used.
 - An import inside a function counts like any other; only in MicroPython's own library it may fail.
+- COMPANIONS are in although nobody imports them: the drivers of a network, where there is a network.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
 Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cross checks.
@@ -35,6 +36,7 @@ from tools.errors import UserError, at
 START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
 MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
+COMPANIONS = {"net.inet": ("drivers.virtio.net",)}  # runtime/boot.py looks for them by name
 CATCHES_IMPORT_ERROR = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -227,6 +229,8 @@ class _Walk:
         elif found[0] is not None:
             self.frozen[name] = Frozen(name, *found, {importer})
             self.waiting.append(name)
+            for companion in COMPANIONS.get(name, ()):
+                self.require(companion, name)
 
     def find(self, name):
         """(path, is a package), path None for a folder without __init__.py; None: not Python's."""
