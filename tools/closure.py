@@ -275,6 +275,8 @@ class _Walk:
 
     def c_offers(self, module, name):
         """A C module has a name if its sources mention it: generous, never wrong to refuse."""
+        if module == "micropython" and name in ("bytecode", "native", "viper"):
+            return True  # decorators, which mpy-cross takes away
         if module not in self.c_text:
             port = self.root / "port" / "micropython"
             source = MODULES[module].source
