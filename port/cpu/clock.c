@@ -1,0 +1,146 @@
+// The monotonic clock: the TSC, its rate taken from kvmclock or measured against the PIT.
+//
+// Nobody spins for the measurement.  Channel 2 of the PIT runs free from the start; the first time
+// somebody asks for the time, the counts that have passed since give a rate good to a percent or
+// two.  It is refined when 10 ms, 100 ms, 1 s, 10 s have passed and every half minute after that.
+// The 16-bit counter wraps every 55 ms; the rate known so far says how often.
+#include "port.h"
+
+enum {
+    PIT_HZ = 1193182,
+    CHANNEL_2 = 0x42,
+    CONTROL = 0x43,
+    GATE = 0x61,
+    FIRST_COUNTS = 120, // 100 us
+    WINDOW_FIRST = 10000,
+    WINDOW_LAST = 30000000,
+};
+
+static struct {
+    uint64_t tsc;
+    uint16_t count;
+} from; // where the running measurement began
+
+static uint64_t base_tsc, base_us, refine_at;
+static uint32_t khz, multiplier, shift, window;
+static bool suspicious;
+
+static uint16_t pit_count(uint64_t *tsc) {
+    out8(CONTROL, 0x80); // latch
+    *tsc = rdtsc();
+    uint8_t low = in8(CHANNEL_2);
+    return (uint16_t)(low | in8(CHANNEL_2) << 8);
+}
+
+static void restart(void) {
+    from.count = pit_count(&from.tsc);
+    window = WINDOW_FIRST;
+}
+
+// us = delta * multiplier / 2^(32 + shift), the multiplier as large as fits.
+static uint64_t elapsed_us(uint64_t tsc) {
+    uint64_t delta = tsc - base_tsc;
+    uint64_t low = (uint64_t)(uint32_t)delta * multiplier;
+    uint64_t high = (delta >> 32) * multiplier;
+    return (high + (low >> 32)) >> shift;
+}
+
+static void set_rate(uint32_t new_khz, uint64_t tsc) {
+    if (khz) {
+        base_us += elapsed_us(tsc); // time goes on from where it is
+    }
+    base_tsc = tsc;
+    khz = new_khz;
+    uint64_t scaled = (1000ULL << 32) / khz;
+    for (shift = 0; !(scaled >> 31); shift++) {
+        scaled = (1000ULL << (33 + shift)) / khz;
+    }
+    multiplier = (uint32_t)scaled;
+    refine_at = from.tsc + (uint64_t)window * khz / 1000;
+}
+
+static uint32_t rate(uint64_t ticks, uint64_t counts) {
+    return (uint32_t)(ticks * PIT_HZ / (counts * 1000));
+}
+
+static void first_measurement(void) {
+    uint64_t tsc;
+    uint16_t counts;
+    unsigned patience = 100000;
+    do {
+        counts = (uint16_t)(from.count - pit_count(&tsc));
+    } while (counts < FIRST_COUNTS && --patience);
+    if (!patience) {
+        panic("the PIT does not count: no clock");
+    }
+    uint64_t start = from.tsc;
+    base_tsc = start;
+    set_rate(rate(tsc - start, counts), start);
+}
+
+static void refine(void) {
+    uint64_t tsc;
+    uint16_t counted = (uint16_t)(from.count - pit_count(&tsc));
+    uint64_t ticks = tsc - from.tsc;
+    uint64_t expected = ticks / khz * PIT_HZ / 1000;
+    if (ticks / khz > 2 * WINDOW_LAST / 1000) {
+        restart(); // slept too long to know how often the counter wrapped
+        window = WINDOW_LAST;
+        set_rate(khz, tsc);
+        return;
+    }
+    uint64_t wraps = expected > counted ? (expected - counted + 0x8000) >> 16 : 0;
+    uint32_t better = rate(ticks, (suspicious ? 0 : wraps << 16) + counted);
+    uint32_t difference = better > khz ? better - khz : khz - better;
+    if (difference > khz / 16 && !suspicious) {
+        suspicious = true; // a long pause of the host spoilt one of the two: measure anew
+        restart();
+        better = khz;
+    } else {
+        suspicious = false;
+        window = window < WINDOW_LAST ? window * 10 : window;
+        if (window > WINDOW_LAST) {
+            window = WINDOW_LAST;
+        }
+        if (window == WINDOW_LAST) {
+            from.tsc = tsc;
+            from.count = (uint16_t)(from.count - counted);
+        }
+    }
+    set_rate(better, tsc);
+}
+
+void clock_init(void) {
+    out8(GATE, (uint8_t)((in8(GATE) & ~2) | 1)); // gate on, speaker off
+    out8(CONTROL, 0xb4);                         // channel 2, low then high byte, mode 2
+    out8(CHANNEL_2, 0);
+    out8(CHANNEL_2, 0);
+    restart();
+}
+
+uint64_t clock_us(void) {
+    if (!khz) {
+        first_measurement();
+    }
+    uint64_t tsc = rdtsc();
+    if (tsc >= refine_at) {
+        refine();
+        tsc = rdtsc();
+    }
+    return base_us + elapsed_us(tsc);
+}
+
+// Milliseconds modulo 2^30.
+uint32_t clock_ms(void) {
+    uint64_t us = clock_us();
+    uint32_t high = (uint32_t)(us >> 32) % 1000, low = (uint32_t)us, rest;
+    __asm__("divl %4" : "=a"(low), "=d"(rest) : "a"(low), "d"(high), "r"(1000));
+    return low & ((1u << 30) - 1);
+}
+
+uint32_t clock_khz(void) {
+    if (!khz) {
+        first_measurement();
+    }
+    return khz;
+}

@@ -1,0 +1,1 @@
+// Names the port needs beyond those found in the sources: none.
