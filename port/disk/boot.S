@@ -294,3 +294,4 @@ map_length: .long 0
 loader_name: .asciz "ImportOS disk"
 no_memory:  .asciz "too little memory\r\n"
 damaged:    .asciz "the image on the disk is damaged\r\n"
+    .section .note.GNU-stack, "", @progbits

@@ -1,78 +1,99 @@
-// Inflate, RFC 1951: small first, then few instructions per byte.
+// Inflate, RFC 1951: the headers of blocks and the tables for what is in them.
 //
-// A symbol is looked up in a table by its next FAST bits; the few longer codes are searched in
-// canonical order, one bit at a time.  The stream comes from our own build and its checksum has
-// been compared, so nothing here can be out of range and nothing is checked.
+// The tables make the work of block.S, which decodes the symbols, a matter of few instructions: a
+// code's entry says its length and, for a match, base and extra bits.  An entry is found by the next
+// FAST bits; the few codes that are longer are searched for.  The stream comes from our own build
+// and its checksum has been compared, so nothing here can be out of range and nothing is checked.
+#include <stddef.h>
 #include <stdint.h>
 
-enum { FAST = 10, LONGEST = 15, LITERALS = 288, DISTANCES = 32, END_OF_BLOCK = 256 };
+enum { FAST = 10, LONGEST = 15, LITERALS = 288, DISTANCES = 32 };
 
 struct code {
-    uint16_t fast[1 << FAST]; // symbol << 4 | length of its code, 0: longer than FAST
+    uint32_t fast[1 << FAST];
+    uint32_t entries[LITERALS]; // in the order of their codes
     uint16_t count[LONGEST + 1];
-    uint16_t symbols[LITERALS]; // in the order of their codes
 };
 
-struct tables {
+struct inflate {
+    const uint8_t *next;
+    uint32_t bits;  // the next bits of the stream, lowest first
+    uint32_t count; // how many of them are valid
+    uint8_t *out;
     struct code literals, distances;
     uint8_t lengths[LITERALS + DISTANCES];
 };
 
-struct stream {
-    const uint8_t *next;
-    uint32_t bits;  // the next bits, lowest first
-    unsigned count; // how many of them are valid
-};
+// block.S knows these by number.
+_Static_assert(offsetof(struct inflate, literals) == 16, "");
+_Static_assert(offsetof(struct code, entries) == 4096, "");
+_Static_assert(offsetof(struct code, count) == 5248, "");
+_Static_assert(sizeof(struct code) == 5280, "");
 
-// At least 24 bits, by one load that may reach beyond what is counted.
-static inline void fill(struct stream *in) {
-    in->bits |= *(const uint32_t *)in->next << in->count;
-    in->next += (31 - in->count) >> 3;
-    in->count |= 24;
-}
+// Symbols up to the end of the block; one symbol.
+void inflate_block(struct inflate *);
+unsigned inflate_symbol(struct inflate *);
 
-static inline unsigned take(struct stream *in, unsigned n) {
+static unsigned get(struct inflate *in, unsigned n) {
+    while (in->count < n) {
+        in->bits |= (uint32_t)*in->next++ << in->count;
+        in->count += 8;
+    }
     unsigned value = in->bits & ((1u << n) - 1);
     in->bits >>= n;
     in->count -= n;
     return value;
 }
 
-static unsigned get(struct stream *in, unsigned n) {
-    fill(in);
-    return take(in, n);
+// Numbers like floating point ones (RFC 1951 3.2.5): in an entry, base and how many bits to add.
+static uint32_t number(unsigned value, unsigned mantissa, unsigned least) {
+    unsigned extra = value >> mantissa, base = value;
+    if (extra >= 2) {
+        extra--;
+        base = ((1 << mantissa) + (value & ((1 << mantissa) - 1))) << extra;
+    } else {
+        extra = 0;
+    }
+    return (base + least) << 16 | extra << 8;
 }
 
-// RFC 1951 3.2.2: codes from lengths.
-static void build(struct code *code, const uint8_t *lengths, unsigned n) {
-    uint16_t place[LONGEST + 2];
-    for (unsigned i = 0; i <= LONGEST; i++) {
-        code->count[i] = 0;
+// Byte 0 gets the length of the code; its sign says that the entry is not a literal.
+static uint32_t describe(unsigned symbol, int distances) {
+    if (distances) {
+        return number(symbol, 1, 1);
     }
-    for (unsigned i = 0; i < n; i++) {
-        code->count[lengths[i]]++;
+    if (symbol < 256) {
+        return symbol << 8;
     }
-    place[1] = code->count[0] = 0;
-    for (unsigned i = 1; i <= LONGEST; i++) {
-        place[i + 1] = place[i] + code->count[i];
+    if (symbol == 256) {
+        return 0x8080; // end of block: a negative number of extra bits
     }
-    for (unsigned i = 0; i < n; i++) {
-        if (lengths[i]) {
-            code->symbols[place[lengths[i]]++] = i;
-        }
+    if (symbol == 285) {
+        return 258 << 16 | 0x80;
     }
+    return number(symbol - 257, 2, 3) | 0x80;
+}
+
+// RFC 1951 3.2.2: codes from their lengths.
+static void build(struct code *code, const uint8_t *lengths, unsigned n, int distances) {
+    uint32_t *entry = code->entries;
     for (unsigned i = 0; i < 1 << FAST; i++) {
         code->fast[i] = 0;
     }
     // Codes are sent highest bit first, so they count up from the other end of the index.
-    const uint16_t *symbol = code->symbols;
     unsigned reversed = 0;
-    for (unsigned length = 1; length <= FAST; length++) {
-        for (unsigned left = code->count[length]; left; left--) {
-            unsigned entry = *symbol++ << 4 | length;
-            for (unsigned i = reversed; i < 1 << FAST; i += 1 << length) {
-                code->fast[i] = entry;
+    for (unsigned length = 1; length <= LONGEST; length++) {
+        code->count[length] = 0;
+        for (unsigned symbol = 0; symbol < n; symbol++) {
+            if (lengths[symbol] != length) {
+                continue;
             }
+            code->count[length]++;
+            *entry = describe(symbol, distances) | length;
+            for (unsigned i = reversed; i < 1 << FAST && length <= FAST; i += 1 << length) {
+                code->fast[i] = *entry;
+            }
+            entry++;
             unsigned bit = 1 << (length - 1);
             while (reversed & bit) {
                 reversed ^= bit;
@@ -83,122 +104,73 @@ static void build(struct code *code, const uint8_t *lengths, unsigned n) {
     }
 }
 
-static unsigned search(struct stream *in, const struct code *code) {
-    unsigned value = 0, first = 0, index = 0;
-    for (const uint16_t *count = code->count + 1;; count++) {
-        value |= take(in, 1);
-        if (value - first < *count) {
-            return code->symbols[index + value - first];
-        }
-        index += *count;
-        first = (first + *count) << 1;
-        value <<= 1;
-    }
-}
-
-// Needs up to LONGEST valid bits.
-static inline unsigned symbol(struct stream *in, const struct code *code) {
-    unsigned entry = code->fast[in->bits & ((1 << FAST) - 1)];
-    if (!entry) {
-        return search(in, code);
-    }
-    take(in, entry & 15);
-    return entry >> 4;
-}
-
-// RFC 1951 3.2.7: the codes of a block, themselves coded.
-static void read_codes(struct stream *in, struct tables *tables) {
-    static const uint8_t order[] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
-                                    11, 4,  12, 3, 13, 2, 14, 1, 15};
-    uint8_t *lengths = tables->lengths;
-    unsigned literals = get(in, 5) + 257, distances = get(in, 5) + 1, n = get(in, 4) + 4;
+// RFC 1951 3.2.7: the lengths of the codes, themselves coded.
+static void read_lengths(struct inflate *in, unsigned *literals, unsigned *distances) {
+    static const uint8_t order[] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    uint8_t *lengths = in->lengths;
+    *literals = get(in, 5) + 257;
+    *distances = get(in, 5) + 1;
+    unsigned n = get(in, 4) + 4;
     for (unsigned i = 0; i < sizeof(order); i++) {
         lengths[order[i]] = i < n ? get(in, 3) : 0;
     }
-    build(&tables->literals, lengths, sizeof(order));
-    for (unsigned i = 0; i < literals + distances;) {
-        fill(in);
-        unsigned what = symbol(in, &tables->literals), value = 0, repeat = 1;
+    build(&in->literals, lengths, sizeof(order), 0);
+    for (uint8_t *end = lengths + *literals + *distances; lengths < end;) {
+        unsigned what = inflate_symbol(in), value = 0, repeat = 1;
         if (what < 16) {
             value = what;
         } else if (what == 16) {
-            value = lengths[i - 1];
-            repeat = 3 + take(in, 2);
+            value = lengths[-1];
+            repeat = 3 + get(in, 2);
         } else if (what == 17) {
-            repeat = 3 + take(in, 3);
+            repeat = 3 + get(in, 3);
         } else {
-            repeat = 11 + take(in, 7);
+            repeat = 11 + get(in, 7);
         }
         while (repeat--) {
-            lengths[i++] = value;
+            *lengths++ = value;
         }
     }
-    build(&tables->literals, lengths, literals);
-    build(&tables->distances, lengths + literals, distances);
 }
 
 // RFC 1951 3.2.6.
-static void fixed_codes(struct tables *tables) {
-    uint8_t *lengths = tables->lengths;
-    for (unsigned i = 0; i < LITERALS; i++) {
-        lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8;
+static void fixed_lengths(struct inflate *in, unsigned *literals, unsigned *distances) {
+    *literals = LITERALS;
+    *distances = DISTANCES;
+    for (unsigned i = 0; i < LITERALS + DISTANCES; i++) {
+        in->lengths[i] = i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : i < LITERALS ? 8 : 5;
     }
-    build(&tables->literals, lengths, LITERALS);
-    for (unsigned i = 0; i < DISTANCES; i++) {
-        lengths[i] = 5;
-    }
-    build(&tables->distances, lengths, DISTANCES);
 }
 
-static inline uint8_t *copy(uint8_t *out, const uint8_t *from, unsigned n) {
-    __asm__ volatile("rep movsb" : "+D"(out), "+S"(from), "+c"(n) : : "memory");
-    return out;
-}
-
-uint8_t *inflate(uint8_t *out, const uint8_t *from, struct tables *tables) {
-    struct stream in = {from, 0, 0};
-    unsigned last;
+// Returns the end of what it wrote.  Reads up to 2 bytes behind the end of the stream.
+uint8_t *inflate(uint8_t *out, const uint8_t *from, struct inflate *in) {
+    unsigned last, literals, distances;
+    in->next = from;
+    in->bits = in->count = 0;
+    in->out = out;
     do {
-        last = get(&in, 1);
-        unsigned type = take(&in, 2);
+        last = get(in, 1);
+        unsigned type = get(in, 2);
         if (type == 0) {
-            // Stored: back to the byte boundary, give back the bytes read ahead.
-            in.next -= in.count >> 3;
-            unsigned length = *(const uint16_t *)in.next;
-            out = copy(out, in.next + 4, length);
-            in = (struct stream){in.next + 4 + length, 0, 0};
+            // Stored: from the next whole byte, behind which block.S has read ahead.
+            const uint8_t *stored = in->next - (in->count >> 3);
+            unsigned length = stored[0] | stored[1] << 8;
+            stored += 4;
+            while (length--) {
+                *in->out++ = *stored++;
+            }
+            in->next = stored;
+            in->bits = in->count = 0;
             continue;
         }
         if (type == 1) {
-            fixed_codes(tables);
+            fixed_lengths(in, &literals, &distances);
         } else {
-            read_codes(&in, tables);
+            read_lengths(in, &literals, &distances);
         }
-        for (;;) {
-            fill(&in);
-            unsigned what = symbol(&in, &tables->literals);
-            if (what < END_OF_BLOCK) {
-                *out++ = what;
-                continue;
-            }
-            if (what == END_OF_BLOCK) {
-                break;
-            }
-            // RFC 1951 3.2.5: both alphabets grow like floating point numbers.
-            unsigned length = what - 257;
-            if (length >= 8) {
-                unsigned extra = (length >> 2) - 1;
-                length = what == 285 ? 255 : ((4 + (length & 3)) << extra) + take(&in, extra);
-            }
-            fill(&in);
-            unsigned distance = symbol(&in, &tables->distances);
-            if (distance >= 4) {
-                unsigned extra = (distance >> 1) - 1;
-                fill(&in);
-                distance = ((2 + (distance & 1)) << extra) + take(&in, extra);
-            }
-            out = copy(out, out - distance - 1, length + 3);
-        }
+        build(&in->literals, in->lengths, literals, 0);
+        build(&in->distances, in->lengths + literals, distances, 1);
+        inflate_block(in);
     } while (!last);
-    return out;
+    return in->out;
 }

@@ -1,0 +1,89 @@
+"""Disk images: our loader, the flat image of an ELF compressed behind it, room for the firmware.
+
+    image = disk_image(elf_path, loader_bytes, command_line="log=debug")
+    write_sparse(path, image)
+    bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
+
+The layout is drawn in port/disk/boot.S.  The payload is raw deflate (RFC 1951), made by libdeflate
+at its slowest level; docs/build.md has the numbers for this choice.
+Left out: other formats, which qemu-img makes from the raw image.
+"""
+
+import struct
+from pathlib import Path
+
+import deflate
+
+from tools.elf import Elf
+from tools.errors import UserError
+
+SECTOR = 512
+LOAD = 0x7C00  # where the BIOS puts the loader's first sector
+IMAGE = 0x100000  # where the image is linked to run
+HEADER = struct.Struct("<HIIIIII")  # port/disk/boot.S, `header`
+HEADER_OFFSET = 4
+BOUNCE = 0x10000
+
+# SeaBIOS takes a virtio-blk disk of less than one cylinder (16 heads of 63 sectors) for a floppy.
+SMALLEST = 16 * 63 * SECTOR + SECTOR
+
+
+def compress(data):
+    """Raw deflate, as small as it gets within a second."""
+    return bytes(deflate.deflate_compress(data, 12))
+
+
+def checksum(data):
+    """The loader's sum: over 32-bit words, each step `sum = rotate(sum ^ word, 5) * odd`."""
+    total = 0
+    for (word,) in struct.iter_unpack("<I", data):
+        total ^= word
+        total = ((total << 5 | total >> 27) * 0x9E3779B1) & 0xFFFFFFFF
+    return total
+
+
+def disk_image(elf_path, loader, command_line=""):
+    """The bytes of a bootable disk, without the padding at its end."""
+    elf = Elf(elf_path)
+    start, flat = elf.flat()
+    if start != IMAGE:
+        raise ValueError(f"{elf_path} is linked at {start:#x}, the loader puts it at {IMAGE:#x}")
+    loader = _sectors(loader + _text(command_line))
+    if LOAD + len(loader) > BOUNCE:
+        raise UserError("the command line is too long for the loader")
+    payload = _sectors(compress(flat))
+    command_line_at = LOAD + loader.rindex(_text(command_line))
+    # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
+    payload_at = -(-(IMAGE + len(flat) + 16) // 4096) * 4096
+    first = len(loader) // SECTOR
+    header = HEADER.pack(
+        first - 1,
+        elf.entry,
+        first,
+        len(payload) // SECTOR,
+        payload_at,
+        checksum(payload),
+        command_line_at,
+    )
+    end = HEADER_OFFSET + HEADER.size
+    return loader[:HEADER_OFFSET] + header + loader[end:] + payload
+
+
+def write_sparse(path, image):
+    """Write an image, padded with a hole to what every firmware accepts."""
+    with open(path, "wb") as file:
+        file.write(image)
+        file.truncate(max(SMALLEST, len(image)))
+
+
+def bytes_used(path):
+    """Bytes up to the last one that is not zero."""
+    return len(Path(path).read_bytes().rstrip(b"\0"))
+
+
+def _text(command_line):
+    return command_line.encode("ascii") + b"\0"
+
+
+def _sectors(data):
+    return data + bytes(-len(data) % SECTOR)
