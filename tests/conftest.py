@@ -15,7 +15,7 @@ for path in (ROOT, ROOT / "tools" / "cpython"):
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
 
-from tests.support import images  # noqa: E402
+from tests.support import images, metal  # noqa: E402, F401 (`import metal` works from here on)
 from tools.testing import RUNGS, marker  # noqa: E402
 
 FOLDERS = {"build": "build", "tap": "tap", "vm": "vm", "micropython": "micropython-linux"}

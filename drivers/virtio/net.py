@@ -310,7 +310,7 @@ class VirtioNet:
                 ring[0] = 0
             # 2. Acknowledge it: a true barrier, also for the indices published above.
             isr = cells[_ISR]
-            if isr:  # noqa: SIM108: viper has no conditional expressions of numbers
+            if isr:  # noqa: SIM108
                 cause = ptr8(isr)[0]
             else:
                 cause = int(self.transport.cause())

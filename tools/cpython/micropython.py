@@ -19,17 +19,31 @@ SMALL = 1 << 30  # a result outside +-2^30 becomes an object on the heap of a 32
 WORD = 1 << 32
 
 
+# What lies at a physical address, for tests that have a machine: `physical(address, width)` gives a
+# buffer that starts there, or an object that stands for registers and answers [index] itself.
+physical = None
+
+
 class _Pointer:
     """What viper would see as an address; the subclasses differ in the width of an element."""
 
     __slots__ = ("view",)
+    width = 1
 
-    def __init__(self, buffer):
-        if isinstance(buffer, _Pointer):
-            self.view = buffer.view
+    def __new__(cls, target):
+        if isinstance(target, int):
+            if physical is None:
+                raise TypeError(f"{cls.__name__}({target:#x}): there is no physical memory here")
+            target = physical(target % WORD, cls.width)
+            if hasattr(target, "__setitem__") and not isinstance(target, bytearray | memoryview):
+                return target
+        pointer = object.__new__(cls)
+        if isinstance(target, _Pointer):
+            pointer.view = target.view
         else:
-            view = memoryview(buffer)
-            self.view = view if view.format == "B" else view.cast("B")
+            view = memoryview(target)
+            pointer.view = view if view.format == "B" else view.cast("B")
+        return pointer
 
 
 class ptr8(_Pointer):
@@ -63,7 +77,14 @@ def _wide(name, load, store, mask):
         store.pack_into(self.view, index * size, value & mask)
 
     return type(
-        name, (_Pointer,), {"__slots__": (), "__getitem__": __getitem__, "__setitem__": __setitem__}
+        name,
+        (_Pointer,),
+        {
+            "__slots__": (),
+            "__getitem__": __getitem__,
+            "__setitem__": __setitem__,
+            "width": size,
+        },
     )
 
 
