@@ -248,7 +248,7 @@ class _Walk:
                 return path / "__init__.py", True
             if path.with_suffix(".py").is_file():
                 return path.with_suffix(".py"), False
-            if path.is_dir() and any(path.glob("*.py")):
+            if path.is_dir() and any(path.rglob("*.py")):
                 return None, True
         return None
 
