@@ -34,7 +34,9 @@ def text(address):
 
 def mask(length):
     """Four bytes whose first `length` bits are ones."""
-    return bytes([255 if length >= n + 8 else 0xFF00 >> max(length - n, 0) & 0xFF for n in (0, 8, 16, 24)])
+    return bytes(
+        [255 if length >= n + 8 else 0xFF00 >> max(length - n, 0) & 0xFF for n in (0, 8, 16, 24)]
+    )
 
 
 def length(mask):

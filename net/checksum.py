@@ -25,11 +25,13 @@ def partial(buffer: ptr16, start: int, end: int, total: int) -> int:
             + buffer[i + 7]
         )
         i += 8
+        if total >= 0x3F000000:
+            total = (total & 0xFFFF) + (total >> 16)  # 64 KB of ones would not fit 31 bits
     while i < last:
         total += buffer[i]
         i += 1
     if end & 1:
-        # A last odd byte is padded with zero; its word has it in front, little-endian at the bottom.
+        # A last odd byte is padded with zero: it is the low half of its word.
         total += ptr8(buffer)[end - 1]
     total = (total & 0xFFFF) + (total >> 16)
     return (total & 0xFFFF) + (total >> 16)

@@ -6,7 +6,8 @@ downwards, header by header.
 
 The first 64 bytes of the buffer are the packet's own head, so that one `ptr16(packet.buffer)` gives
 a viper function everything it needs.  Offsets are u16 in host order; addresses are bytes in network
-order.  `fragment` is the flags and offset word of an IPv4 header to be sent, in network order.
+order.  `fragment` is the flags and offset word of an IPv4 header to be sent, in network order; it
+is zero unless its sender wants otherwise, and ip4.send leaves it zero.
 
      0               2               4               6               8
      +---------------+---------------+---------------+---------------+
@@ -76,7 +77,6 @@ class Packet:
         head[PAYLOAD >> 1] = BODY
         head[END >> 1] = BODY
         head[FLAGS >> 1] = 0
-        head[FRAGMENT >> 1] = 0
 
     def release(self):
         """Give the packet back to its pool; its holder must not touch it again."""
@@ -172,7 +172,6 @@ class Pool:
         head[PAYLOAD >> 1] = BODY
         head[END >> 1] = BODY
         head[FLAGS >> 1] = 0
-        head[FRAGMENT >> 1] = 0
         return packet
 
     @micropython.viper

@@ -1,0 +1,409 @@
+"""IPv4: datagrams in, checked and handed up; packets out, with a header and a way to go.
+
+     0               2               4               6               8
+     +-------+-------+---------------+---------------+---------------+
+     | v ihl |  tos  |    length     |identification |flags   offset |
+     +-------+-------+---------------+---------------+---------------+
+     |  ttl  | proto |   checksum    |            source             |
+     +-------+-------+---------------+-------------------------------+
+     |          destination          |
+     +-------------------------------+
+
+RFC 791; RFC 1122 section 3 (a host, not a router); RFC 1812 5.3.7 (martians); RFC 6864
+(identification means something in fragments only).
+
+A path is where the frames to a destination go: link header, MTU.  `send` looks in a small table,
+indexed by the last bits of the destination; only if that fails are route and neighbour looked up.
+
+     0               4       6       8                      22      24      28      32
+     +---------------+-------+-------+-----------------------+-------+-------+-------+
+     |  destination  |  mtu  |       |     link header       |       |next hop       |
+     +---------------+-------+-------+-----------------------+-------+-------+-------+
+
+Above: icmp, udp, tcp, each a slot; whatever is left is refused.  Below: `transmit`, `resolve`.
+Sideways: fragments come and go through `reassemble` and `fragment`, errors through `refuse`.
+Left out: forwarding, and so source routes and record route: options are skipped; multicast (no
+group is ever joined); a loopback interface: what is sent to ourselves is dropped.
+"""
+
+import micropython
+from micropython import const
+
+from net.address import apply, mask
+from net.config import PATH_MTUS, PATHS
+from runtime.counters import Counters
+
+VERSION = const(0)
+TOS = const(1)
+LENGTH = const(2)
+IDENTIFICATION = const(4)
+FLAGS_OFFSET = const(6)
+TTL = const(8)
+PROTO = const(9)
+CHECKSUM = const(10)
+FROM = const(12)
+TO = const(16)
+SIZE = const(20)
+
+# Of the flags and offset word, as it lies in the packet (a little-endian load).
+DONT_FRAGMENT = const(0x0040)
+MORE_FRAGMENTS = const(0x0020)
+FRAGMENTED = const(0xFF3F)  # more fragments, or an offset
+LATER = const(0xFF1F)  # an offset
+
+ICMP = const(1)
+TCP = const(6)
+UDP = const(17)
+
+DEFAULT_TTL = const(64)
+SMALLEST_MTU = const(68)  # RFC 791 section 3.2
+BELIEVABLE_MTU = const(552)  # a smaller one in an ICMP message is an attack (RFC 5927 section 7)
+PATH_MTU_MS = const(600_000)  # RFC 1191 section 6.3
+PROTOCOL_UNREACHABLE = const(2)
+NOWHERE = b"\x00\x00\x00\x00"
+EVERYBODY = b"\xff\xff\xff\xff"
+
+COUNTS = ("fragmented", "paths")
+DROPS = (
+    "short",
+    "version",
+    "header_length",
+    "checksum",
+    "length",
+    "source",
+    "destination",
+    "protocol",
+    "fragments",
+    "too_big",
+    "no_route",
+    "loopback",
+)
+_FRAGMENTED = const(0)
+_PATHS_MADE = const(1)
+_SHORT = const(2)
+_VERSION = const(3)
+_HEADER_LENGTH = const(4)
+_CHECKSUM = const(5)
+_LENGTH = const(6)
+_SOURCE = const(7)
+_DESTINATION = const(8)
+_PROTOCOL = const(9)
+_FRAGMENTS = const(10)
+_TOO_BIG = const(11)
+_NO_ROUTE = const(12)
+_LOOPBACK = const(13)
+
+# State behind the counters: our address, the broadcast addresses of our prefix (all ones, and the
+# old all zeros), the identification of the last datagram, the number of paths less one; then the
+# paths.
+_ADDRESS = const(64)
+_ONES = const(68)
+_ZEROS = const(72)
+_IDENTIFICATION = const(76)
+_LAST_PATH = const(80)
+_TABLE = const(96)
+_ROW = const(32)
+_MTU = const(4)
+_LINK_HEADER = const(8)
+_HOP = const(24)
+
+# The packet's head (see packet.py).
+LINK = const(0)
+NETWORK = const(2)
+TRANSPORT = const(4)
+END = const(8)
+FLAGS = const(10)
+PROTOCOL = const(12)
+FRAGMENT = const(14)
+SOURCE = const(16)
+DESTINATION = const(32)
+NEXT_HOP = const(48)
+NET_BROADCAST = const(0x08)
+ANY_BROADCAST = const(0x03)  # of the link: broadcast or multicast
+
+
+class Ip4:
+    def __init__(self, routes, timers, random, registry):
+        self.state = bytearray(_TABLE + PATHS * _ROW)
+        self.state[_LAST_PATH] = PATHS - 1
+        self.count = registry.add(Counters("ip4", COUNTS, DROPS, self.state)).count
+        identification = random.bits(16)
+        self.state[_IDENTIFICATION] = identification & 0xFF
+        self.state[_IDENTIFICATION + 1] = identification >> 8
+        self.address = memoryview(self.state)[_ADDRESS : _ADDRESS + 4]
+        self.routes = routes
+        self.timers = timers
+        self.path_mtus = []  # of (destination, mtu, when), the oldest first
+        self.configure(NOWHERE, 0, SMALLEST_MTU)
+        # Slots: up, out, sideways.
+        self.icmp = self.udp = self.tcp = self.unknown
+        self.resolve = None
+        self.transmit = None
+        self.reassemble = self.no_fragments
+        self.fragment = self.too_big
+        self.refuse = self.ignore
+
+    def ignore(self, packet, code):
+        pass
+
+    def configure(self, address, length, mtu):
+        """The address of this host, `length` bits of which are the prefix of its link."""
+        state = self.state
+        state[_ADDRESS : _ADDRESS + 4] = address
+        # RFC 3021: a prefix of 31 bits, and one of 32, has no broadcast address.
+        net = mask(length) if 0 < length < 31 else EVERYBODY
+        ones = bytes([address[i] | (net[i] ^ 0xFF) for i in range(4)])
+        zeros = apply(address, net)
+        plain = net == EVERYBODY
+        state[_ONES : _ONES + 4] = EVERYBODY if plain else ones
+        state[_ZEROS : _ZEROS + 4] = EVERYBODY if plain else zeros
+        self.mtu = mtu
+        self.path_mtus = []
+        self.forget(NOWHERE)
+
+    # Received.
+
+    @micropython.viper
+    def receive(self, packet):
+        """A datagram lies between NETWORK and END, perhaps with padding behind it."""
+        head = ptr16(packet.buffer)
+        words = ptr32(head)
+        state = ptr32(self.state)
+        network = int(head[NETWORK >> 1])
+        i = network >> 1
+        there = int(head[END >> 1]) - network
+        # RFC 1122 3.2.1.1, 3.2.1.2: silently discard what is not version 4 or has a bad checksum.
+        if there < SIZE:
+            state[_SHORT] += 1
+            return
+        size = SIZE
+        total = (
+            head[i]
+            + head[i + 1]
+            + head[i + 2]
+            + head[i + 3]
+            + head[i + 4]
+            + head[i + 5]
+            + head[i + 6]
+            + head[i + 7]
+            + head[i + 8]
+            + head[i + 9]
+        )
+        first = int(head[i]) & 0xFF
+        if first != 0x45:
+            if first >> 4 != 4:
+                state[_VERSION] += 1
+                return
+            size = (first & 15) << 2
+            if size < SIZE or size > there:
+                state[_HEADER_LENGTH] += 1
+                return
+            last = size >> 1
+            j = SIZE >> 1
+            while j < last:
+                total += head[i + j]
+                j += 1
+        if (total & 0xFFFF) + (total >> 16) != 0xFFFF:
+            state[_CHECKSUM] += 1
+            return
+        length = int(head[i + (LENGTH >> 1)])
+        length = (length & 0xFF) << 8 | length >> 8
+        if length < size or length > there:
+            state[_LENGTH] += 1
+            return
+        head[END >> 1] = network + length
+        head[TRANSPORT >> 1] = network + size
+        protocol = int(head[i + (TTL >> 1)]) >> 8
+        head[PROTOCOL >> 1] = protocol
+        source = words[(network + FROM) >> 2]
+        destination = words[(network + TO) >> 2]
+        words[SOURCE >> 2] = source
+        words[DESTINATION >> 2] = destination
+        address = state[_ADDRESS >> 2]
+        # RFC 1122 3.2.1.3: no datagram comes from a group, from "this network", from inside a
+        # host, or from ourselves.
+        high = source & 0xFF
+        if (
+            high == 0
+            or high == 127
+            or high >= 224
+            or source == address
+            or (source == state[_ONES >> 2])
+            or (source == state[_ZEROS >> 2])
+        ):
+            state[_SOURCE] += 1
+            return
+        if destination != address or address == 0:
+            if address == 0:
+                # DHCP offers may be sent to the address that they offer (RFC 2131 4.1).
+                if protocol != UDP or (destination & 0xFF >= 224 and destination + 1):
+                    state[_DESTINATION] += 1
+                    return
+            elif (
+                destination + 1
+                and destination != state[_ONES >> 2]
+                and destination != state[_ZEROS >> 2]
+            ):
+                state[_DESTINATION] += 1
+                return
+            if address or destination + 1 == 0:
+                head[FLAGS >> 1] |= NET_BROADCAST
+        elif head[FLAGS >> 1] & ANY_BROADCAST:
+            # RFC 1122 3.3.6: a link-layer broadcast for one host is a mistake or an attack.
+            state[_DESTINATION] += 1
+            return
+        if head[i + (FLAGS_OFFSET >> 1)] & FRAGMENTED:
+            self.reassemble(packet)
+        elif protocol == UDP:
+            self.udp(packet)
+        elif protocol == ICMP:
+            self.icmp(packet)
+        elif protocol == TCP:
+            self.tcp(packet)
+        else:
+            self.unknown(packet)
+
+    def unknown(self, packet):
+        """RFC 1122 3.2.2.1: a protocol that nobody speaks here is unreachable."""
+        self.count(_PROTOCOL)
+        self.refuse(packet, PROTOCOL_UNREACHABLE)
+
+    def no_fragments(self, packet):
+        self.count(_FRAGMENTS)
+
+    # To be sent.
+
+    @micropython.viper
+    def send(self, packet):
+        """Send what lies between TRANSPORT and END.
+
+        SOURCE, DESTINATION, PROTOCOL and FRAGMENT of the packet's head are the sender's.
+        """
+        head = ptr16(packet.buffer)
+        words = ptr32(head)
+        state = ptr16(self.state)
+        table = ptr32(state)
+        network = int(head[TRANSPORT >> 1]) - SIZE
+        head[NETWORK >> 1] = network
+        length = int(head[END >> 1]) - network
+        i = network >> 1
+        fragment = int(head[FRAGMENT >> 1])
+        head[FRAGMENT >> 1] = 0
+        if fragment & LATER == 0:
+            # A later fragment belongs to the datagram sent just before.
+            state[_IDENTIFICATION >> 1] += 1
+        source = words[SOURCE >> 2]
+        destination = words[DESTINATION >> 2]
+        head[i] = 0x45
+        head[i + 1] = (length & 0xFF) << 8 | length >> 8
+        head[i + 2] = state[_IDENTIFICATION >> 1]
+        head[i + 3] = fragment
+        head[i + 4] = DEFAULT_TTL | head[PROTOCOL >> 1] << 8
+        words[(network + FROM) >> 2] = source
+        words[(network + TO) >> 2] = destination
+        total = (
+            0x45
+            + head[i + 1]
+            + head[i + 2]
+            + fragment
+            + head[i + 4]
+            + head[i + 6]
+            + head[i + 7]
+            + head[i + 8]
+            + head[i + 9]
+        )
+        total = (total & 0xFFFF) + (total >> 16)
+        head[i + 5] = (total + (total >> 16)) ^ 0xFFFF
+        row = _TABLE + ((ptr8(head)[DESTINATION + 3] & state[_LAST_PATH >> 1]) << 5)
+        if table[row >> 2] != destination or length > int(state[(row + _MTU) >> 1]):
+            self.find_path(packet, row, length)
+            return
+        # Copy the link header.
+        row = (row + _LINK_HEADER) >> 1
+        i -= 7
+        head[LINK >> 1] = i << 1
+        head[i] = state[row]
+        head[i + 1] = state[row + 1]
+        head[i + 2] = state[row + 2]
+        head[i + 3] = state[row + 3]
+        head[i + 4] = state[row + 4]
+        head[i + 5] = state[row + 5]
+        head[i + 6] = state[row + 6]
+        self.transmit(packet)
+
+    def find_path(self, packet, row, length):
+        """The destination is not in the table, or the packet does not fit its path."""
+        state = self.state
+        buffer = packet.buffer
+        destination = bytes(buffer[DESTINATION : DESTINATION + 4])
+        everybody = destination == EVERYBODY or destination == state[_ONES : _ONES + 4]
+        if everybody:
+            buffer[NEXT_HOP : NEXT_HOP + 4] = EVERYBODY
+        elif destination[0] == 127 or destination == self.address:
+            self.count(_LOOPBACK)
+            packet.release()
+            return
+        elif destination[0] == 0 or not self.routes.find(packet):
+            self.count(_NO_ROUTE)
+            packet.release()
+            return
+        elif destination[0] >= 224:
+            buffer[NEXT_HOP : NEXT_HOP + 4] = destination
+        mtu = self.path_mtu(destination)
+        if length > mtu:
+            network = buffer[NETWORK] | buffer[NETWORK + 1] << 8
+            if buffer[network + FLAGS_OFFSET] & DONT_FRAGMENT:
+                self.too_big(packet, mtu)
+            else:
+                self.count(_FRAGMENTED)
+                self.fragment(packet, mtu)
+            return
+        if not self.resolve(packet):
+            return
+        self.count(_PATHS_MADE)
+        link = buffer[LINK] | buffer[LINK + 1] << 8
+        state[row : row + 4] = destination
+        state[row + _MTU] = mtu & 0xFF
+        state[row + _MTU + 1] = mtu >> 8
+        state[row + _LINK_HEADER : row + _LINK_HEADER + 14] = buffer[link : link + 14]
+        state[row + _HOP : row + _HOP + 4] = buffer[NEXT_HOP : NEXT_HOP + 4]
+        self.transmit(packet)
+
+    def too_big(self, packet, mtu):
+        self.count(_TOO_BIG)
+        packet.release()
+
+    def forget(self, hop):
+        """Paths through this neighbour are to be found anew; 0.0.0.0: all of them."""
+        state = self.state
+        for row in range(_TABLE, _TABLE + PATHS * _ROW, _ROW):
+            if hop == NOWHERE or state[row + _HOP : row + _HOP + 4] == hop:
+                state[row : row + 4] = NOWHERE
+
+    # Path MTU, RFC 1191.
+
+    def path_mtu(self, destination):
+        for known in self.path_mtus:
+            if known[0] == destination:
+                age = (self.timers.now() - known[2]) & 0x3FFFFFFF
+                if age < PATH_MTU_MS:
+                    return min(known[1], self.mtu)
+                self.path_mtus.remove(known)
+                break
+        return self.mtu
+
+    def fragmentation_needed(self, destination, mtu):
+        """A router says what fits; 0 if it is older than RFC 1191 and does not say."""
+        mtu = max(mtu, BELIEVABLE_MTU)
+        if mtu >= self.path_mtu(destination):
+            return
+        for known in self.path_mtus:
+            if known[0] == destination:
+                self.path_mtus.remove(known)
+                break
+        if len(self.path_mtus) == PATH_MTUS:
+            self.path_mtus.pop(0)
+        self.path_mtus.append((destination, mtu, self.timers.now()))
+        row = _TABLE + (destination[3] & (PATHS - 1)) * _ROW
+        if self.state[row : row + 4] == destination:
+            self.state[row : row + 4] = NOWHERE
