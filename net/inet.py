@@ -121,7 +121,7 @@ class Inet:
         )
 
     def configure(self, address, length, gateway=None, routes=(), mtu=0, dns=(), by=""):
-        """Be `address` from now on.  `routes`: (prefix, length, gateway), the link's comes first."""
+        """Be `address` from now on.  `routes`: (prefix, length, gateway), the link's own first."""
         mtu = min(mtu, self.nic.mtu) if mtu >= ip4.SMALLEST_MTU else self.nic.mtu
         self.routes.clear()
         self.routes.add(address, length)
