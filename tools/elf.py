@@ -60,6 +60,9 @@ class Elf:
             flat[physical - start : physical - start + size] = self.data[offset : offset + size]
         return start, bytes(flat)
 
+    def section(self, name):
+        return next(section for section in self.sections if section.name == name)
+
     def symbols(self):
         """Functions and objects that have a size and a place in memory."""
         found = []

@@ -3,7 +3,8 @@
 //     sector 0        boot sector: reads the loader behind itself
 //     sectors 1..n    loader: memory map, payload to high memory, protected mode, inflate, jump;
 //                     at its end the command line stored by the build
-//     then            payload: the flat image of the ELF, raw deflate (RFC 1951)
+//     then            payload: the flat image of the ELF, its calls made absolute, raw deflate
+//                     (RFC 1951)
 //
 // The BIOS (any with INT 13h extensions) loads sector 0 at 0x7c00 and jumps there.  The image gets
 // what a multiboot loader hands over (0.6.96): eax = magic, ebx = information with memory map and
@@ -40,7 +41,7 @@ payload_sectors: .long 0
 payload_address: .long 0
 payload_hash:    .long 0
 command_line:    .long 0
-    .equ header_offset, header - start
+calls_length:    .long 0
 
 1:  cli
     cld
@@ -260,7 +261,23 @@ enter:
     pushl payload_address
     pushl $IMAGE
     call inflate
-    movl $0x2badb002, %eax                      // multiboot's magic
+// The build made the operands of calls (e8) absolute and big-endian: calls of one function look
+// alike then, which compresses better.  Back to distances, in the code at the front of the image.
+    movl $IMAGE, %edi
+    movl calls_length, %ecx
+1:  movb $0xe8, %al
+    repne scasb
+    jne 2f
+    cmpl $4, %ecx
+    jb 2f
+    movl (%edi), %eax
+    bswapl %eax
+    leal 4(%edi), %edx
+    subl %edx, %eax
+    stosl
+    subl $4, %ecx
+    jmp 1b
+2:  movl $0x2badb002, %eax                      // multiboot's magic
     movl $information, %ebx
     movl command_line, %ecx
     movl %ecx, information_command_line
