@@ -1,8 +1,10 @@
-"""What every test may count on: import paths, a rung for each test, and the fixtures that build things.
+"""What every test may count on: import paths, a rung for each test, and the fixtures that build
+things.
 
-The tests run on CPython with `tools/cpython` in front of the path: its `micropython` module gives the decorators their plain meaning, and
-pointers that check their bounds. A test belongs to the rung of its folder (`FOLDERS`), or to `unit`, unless it or its module is marked
-otherwise: `pytestmark = pytest.mark.wire`.
+The tests run on CPython with `tools/cpython` in front of the path: its `micropython` module gives
+the decorators their plain meaning, and pointers that check their bounds. A test belongs to the rung
+of its folder (`FOLDERS`), or to `unit`, unless it or its module is marked otherwise: `pytestmark =
+pytest.mark.wire`.
 """
 
 import sys
@@ -36,11 +38,15 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def image():
-    """image("dns", "--set", "address=10.0.0.2/24") -> the folder with dns.elf, dns.img and the report, freshly built."""
+    """image("dns", "--set", "address=10.0.0.2/24") -> the folder with dns.elf, dns.img and the
+    report, freshly built.
+    """
     return images.build
 
 
 @pytest.fixture(scope="session")
 def micropython_linux():
-    """The path of MicroPython for Linux, made from the source of the images: 32 bits, so that small integers are as small."""
+    """The path of MicroPython for Linux, made from the source of the images: 32 bits, so that small
+    integers are as small.
+    """
     return images.micropython_linux()

@@ -1,10 +1,12 @@
 """The rungs of the tests, from fast to real, and how each is run.
 
-`./importos test [RUNG | PATH | -OPTION ...]` ends here: names of rungs choose what is run (without any: all but `stress`),
-everything else goes to pytest as it is, so `./importos test tests/net/test_udp.py -k port` works.
+`./importos test [RUNG | PATH | -OPTION ...]` ends here: names of rungs choose what is run (without
+any: all but `stress`), everything else goes to pytest as it is, so
+`./importos test tests/net/test_udp.py -k port` works.
 
-A rung is a pytest marker that `tests/conftest.py` gives by folder. A tool that is missing is a failure, never a skip: PACKAGES
-lists what the rungs need beyond what the build needs, and the launcher installs it.
+A rung is a pytest marker that `tests/conftest.py` gives by folder.  A tool that is missing is a
+failure, never a skip: PACKAGES lists what the rungs need beyond what the build needs, and the
+launcher installs it.
 """
 
 import os
@@ -33,7 +35,7 @@ RUNGS = {
     "lint": "layout and obvious mistakes of Python and C",
     "unit": "one module at a time, on CPython",
     "wire": "two stacks on a virtual wire with a virtual clock, loss, reordering and duplication",
-    "micropython-linux": "the same source on MicroPython for Linux: native code, no allocation per packet",
+    "micropython-linux": "the same source on MicroPython for Linux: native code, no allocation",
     "tap": "our stack over TAP against the Linux kernel and its tools",
     "build": "images: what goes in, what is rebuilt, what is refused",
     "dns": "answers compared with another name server",
@@ -82,7 +84,16 @@ def marker(rung):
 
 
 def pytest(arguments):
-    command = [sys.executable, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", ".", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-c",
+        "tests/pytest.ini",
+        "--rootdir",
+        ".",
+        *arguments,
+    ]
     if os.geteuid() != 0:
         # Network namespaces and TAP devices need a user namespace where we are root.
         command = ["unshare", "--user", "--map-root-user", *command]

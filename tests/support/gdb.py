@@ -1,4 +1,5 @@
-"""As much of GDB's remote protocol as it takes to stop a guest at an address: QEMU counts instructions, this says where from.
+"""As much of GDB's remote protocol as it takes to stop a guest at an address: QEMU counts
+instructions, this says where from.
 
 Protocol: GDB manual, appendix E. One packet is `$text#checksum`, answered by `+`.
 """

@@ -1,7 +1,9 @@
-"""What the tests boot and run: images of services, and MicroPython for Linux, built from this checkout when they are asked for.
+"""What the tests boot and run: images of services, and MicroPython for Linux, built from this
+checkout when they are asked for.
 
-Two test processes ask for the same things at the same time: a lock lets one build while the other waits, and each configuration is
-copied to a folder of its own, so that the next one does not overwrite it.
+Two test processes ask for the same things at the same time: a lock lets one build while the other
+waits, and each configuration is copied to a folder of its own, so that the next one does not
+overwrite it.
 """
 
 import contextlib
@@ -38,7 +40,9 @@ def importos(*arguments, timeout=900):
         timeout=timeout,
     )
     if done.returncode:
-        raise AssertionError(f"importos {' '.join(arguments)}: status {done.returncode}\n{done.stdout[-4000:]}")
+        raise AssertionError(
+            f"importos {' '.join(arguments)}: status {done.returncode}\n{done.stdout[-4000:]}"
+        )
     return done.stdout
 
 
@@ -63,12 +67,23 @@ def micropython_linux():
     source = sources()
     made = ROOT / "build" / "micropython-linux"
     with lock("micropython-linux"):
-        # Nothing is frozen and no library is linked: what the tests run comes from this checkout alone.
+        # Nothing is frozen and no library is linked: what the tests run comes from this checkout
+        # alone.
         off = ["BTREE", "BLUETOOTH", "FFI", "SSL", "THREAD"]
-        command = ["make", "-j2", "-C", source / "ports" / "unix", "VARIANT=standard", f"BUILD={made}"]
+        command = [
+            "make",
+            "-j2",
+            "-C",
+            source / "ports" / "unix",
+            "VARIANT=standard",
+            f"BUILD={made}",
+        ]
         command += ["MICROPY_FORCE_32BIT=1", "MICROPY_USE_READLINE=0", "FROZEN_MANIFEST="]
+        command += [f"USER_C_MODULES={ROOT / 'tests' / 'micropython' / 'linux'}"]
         command += [f"MICROPY_PY_{name}=0" for name in off]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable})
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable}
+        )
         if done.returncode:
             raise AssertionError(done.stdout[-1000:] + done.stderr[-3000:])
     return made / "micropython"

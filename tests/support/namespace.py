@@ -1,7 +1,8 @@
-"""A network of its own for a test: a Linux network namespace with TAP devices in it, which ends with the test.
+"""A network of its own for a test: a Linux network namespace with TAP devices in it, which ends
+with the test.
 
-The namespace is held by a child that waits for the end of its input, so it goes away with this process however that ends.
-Nothing leaves it: there is no route to anywhere else.
+The namespace is held by a child that waits for the end of its input, so it goes away with this
+process however that ends. Nothing leaves it: there is no route to anywhere else.
 """
 
 import ctypes
@@ -35,7 +36,9 @@ class Namespace:
         self.files = []
 
     def inside(self, function, *arguments):
-        """Call a function on a thread that has entered the namespace: sockets and devices it makes belong there."""
+        """Call a function on a thread that has entered the namespace: sockets and devices it makes
+        belong there.
+        """
         result = {}
 
         def work():
@@ -61,7 +64,9 @@ class Namespace:
         """Run a program in the namespace to its end; returns subprocess's result with text."""
         done = subprocess.run(self.command(*words), capture_output=True, text=True, timeout=timeout)
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}")
+            raise AssertionError(
+                f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}{done.stderr}"
+            )
         return done
 
     def start(self, *words, **options):
@@ -71,11 +76,15 @@ class Namespace:
         return child
 
     def tap(self, name="tap0", address="10.0.0.1/24", mtu=1500):
-        """Make a TAP device with an address, up; returns its descriptor: what is written there, the kernel receives."""
+        """Make a TAP device with an address, up; returns its descriptor: what is written there, the
+        kernel receives.
+        """
 
         def make():
             descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-            fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+            fcntl.ioctl(
+                descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI)
+            )
             return descriptor
 
         descriptor = self.inside(make)
@@ -89,7 +98,9 @@ class Namespace:
 
     def neighbour(self, address, mac, device="tap0"):
         """A permanent neighbour entry: measurements without ARP in between."""
-        self.run("ip", "neighbour", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent")
+        self.run(
+            "ip", "neighbour", "replace", address, "lladdr", mac, "dev", device, "nud", "permanent"
+        )
 
     def socket(self, family=socket.AF_INET, kind=socket.SOCK_DGRAM, protocol=0):
         made = self.inside(socket.socket, family, kind, protocol)

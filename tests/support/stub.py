@@ -1,4 +1,5 @@
-"""The empty guest: the smallest thing that boots and says one byte on the serial line. It is what QEMU and the firmware cost alone.
+"""The empty guest: the smallest thing that boots and says one byte on the serial line. It is what
+QEMU and the firmware cost alone.
 
 As a multiboot kernel (no ELF: the header itself says where to load) and as a boot sector.
 """
@@ -6,7 +7,8 @@ As a multiboot kernel (no ELF: the header itself says where to load) and as a bo
 import struct
 
 LOAD = 0x100000
-# mov dx, 0x3f8; mov al, '!'; out dx, al; cli; hlt; jmp to hlt.   The first instruction has 32-bit and 16-bit forms.
+# mov dx, 0x3f8; mov al, '!'; out dx, al; cli; hlt; jmp to hlt.   The first instruction has 32-bit
+# and 16-bit forms.
 SPEAK = b"\xb0!\xee\xfa\xf4\xeb\xfd"
 CODE_32 = b"\xba\xf8\x03\x00\x00" + SPEAK
 CODE_16 = b"\xba\xf8\x03" + SPEAK
@@ -17,7 +19,9 @@ def multiboot():
     magic, flags = 0x1BADB002, 1 << 16
     entry = LOAD + 32
     end = entry + len(CODE_32)
-    header = struct.pack("<8I", magic, flags, -(magic + flags) & 0xFFFFFFFF, LOAD, LOAD, end, end, entry)
+    header = struct.pack(
+        "<8I", magic, flags, -(magic + flags) & 0xFFFFFFFF, LOAD, LOAD, end, end, entry
+    )
     return header + CODE_32
 
 

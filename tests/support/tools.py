@@ -10,6 +10,7 @@ def tool(name):
     path = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
     if path is None:
         raise AssertionError(
-            f"{name} is not installed; `./importos test` installs what the tests need: {', '.join(PACKAGES)}"
+            f"{name} is not installed; `./importos test` installs what the tests need:"
+            f" {', '.join(PACKAGES)}"
         )
     return path

@@ -1,14 +1,17 @@
-"""A virtual machine under test: started as told, its serial line captured, its monitor at hand, and gone when the test is.
+"""A virtual machine under test: started as told, its serial line captured, its monitor at hand, and
+gone when the test is.
 
-    with Machine(image / "dns.elf", command_line="address=10.0.2.15/24", nic=Slirp({5353: 53})) as machine:
+    with Machine(image / "dns.elf", nic=Slirp({5353: 53})) as machine:
+    machine:
         machine.wait_for("ready")
 
-The guest is always interpreted (TCG) on one processor, so results do not depend on the host having virtualisation.
-QEMU dies with the thread that started it, and whatever happens `close` ends it.
+The guest is always interpreted (TCG) on one processor, so results do not depend on the host having
+virtualisation. QEMU dies with the thread that started it, and whatever happens `close` ends it.
 """
 
 import contextlib
 import ctypes
+import dataclasses
 import json
 import os
 import signal
@@ -36,13 +39,17 @@ VIRTIO = {
 
 
 class Slirp:
-    """QEMU's user-mode network: DHCP, a gateway, and UDP ports of the host's loopback forwarded to the guest."""
+    """QEMU's user-mode network: DHCP, a gateway, and UDP ports of the host's loopback forwarded to
+    the guest.
+    """
 
     def __init__(self, forwards):
         self.forwards = forwards
 
     def arguments(self):
-        rules = "".join(f",hostfwd=udp:127.0.0.1:{host}-:{guest}" for host, guest in self.forwards.items())
+        rules = "".join(
+            f",hostfwd=udp:127.0.0.1:{host}-:{guest}" for host, guest in self.forwards.items()
+        )
         return f"user,id=net0,restrict=on{rules}", ()
 
 
@@ -101,82 +108,76 @@ class Monitor:
         return self.execute("human-monitor-command", **{"command-line": line})
 
 
+@dataclasses.dataclass
 class Machine:
-    """One QEMU process and its guest."""
+    """One QEMU process and its guest, started when this object is made."""
 
-    def __init__(
-        self,
-        image,
-        *,
-        boot="multiboot",
-        machine="pc",
-        virtio="transitional",
-        root_port=False,
-        memory="32M",
-        command_line="",
-        nic=None,
-        mac="52:54:00:12:34:56",
-        icount=None,
-        debugger=False,
-        processor="max",
-        extra=(),
-        emulator="qemu-system-i386",
-    ):
+    image: Path
+    _: dataclasses.KW_ONLY
+    boot: str = "multiboot"  # one of BOOTS
+    machine: str = "pc"
+    virtio: str = "transitional"  # one of VIRTIO
+    root_port: bool = False  # the network device behind a PCI Express root port
+    memory: str = "32M"
+    command_line: str = ""  # where there is a boot loader that takes one
+    nic: Slirp | Tap | None = None
+    mac: str = "52:54:00:12:34:56"
+    icount: str = ""  # "shift=0,sleep=off": count instructions, let the guest's clock follow them
+    gdb: bool = False  # wait for `debugger` before the first instruction
+    processor: str = "max"
+    emulator: str = "qemu-system-i386"
+    extra: tuple = ()
+
+    ended = False  # QEMU has closed the console
+
+    def __post_init__(self):
         self.stack = contextlib.ExitStack()
         self.console = bytearray()
         self.news = threading.Condition()
         self.started = time.monotonic()
         try:
-            self._start(locals())
+            self._start()
         except BaseException:
             self.stack.close()
             raise
 
-    def _start(self, told):
+    def _start(self):
         folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="importos-vm-"))
-        image, boot = Path(told["image"]), told["boot"]
-        command = [tool(told["emulator"]), "-nodefaults", "-no-user-config", "-display", "none"]
-        command += ["-M", f"{told['machine']},accel=tcg", "-m", told["memory"], "-cpu", told["processor"]]
-        command += ["-smp", "1", "-no-reboot"]
-        if boot in ("multiboot", "pvh"):
-            kernel = image if boot == "multiboot" else without_multiboot(image, folder)
-            command += ["-kernel", str(kernel)]
-            if told["command_line"]:
-                command += ["-append", told["command_line"]]
-        else:
-            # The image stays as it is: writes, if any, go to a temporary file.
-            drive = f"file={image},format={'qcow2' if image.suffix == '.qcow2' else 'raw'},id=disk0,snapshot=on"
-            if boot == "ide" and told["machine"] != "q35":
-                command += ["-drive", f"{drive},if=none", "-device", "ide-hd,drive=disk0,bus=ide.0"]
-            elif boot == "ide":
-                command += ["-drive", f"{drive},if=none", "-device", "ide-hd,drive=disk0"]  # AHCI on q35
-            else:
-                command += ["-drive", f"{drive},if=none", "-device", "virtio-blk-pci,drive=disk0"]
+        words = f"""{tool(self.emulator)} -nodefaults -no-user-config -display none -no-reboot
+            -M {self.machine},accel=tcg -m {self.memory} -cpu {self.processor} -smp 1
+            -device isa-debug-exit,iobase=0xf4,iosize=4
+            -chardev stdio,id=serial0,signal=off -serial chardev:serial0"""
+        command = words.split() + self._boot(folder)
         keep = []
-        if told["nic"] is not None:
-            backend, descriptors = told["nic"].arguments()
+        if self.nic is not None:
+            backend, descriptors = self.nic.arguments()
             keep += descriptors
-            device = f"virtio-net-pci,netdev=net0,mac={told['mac']},romfile=,{VIRTIO[told['virtio']]}"
-            if told["root_port"]:
+            device = f"virtio-net-pci,netdev=net0,mac={self.mac},romfile=,"
+            device += VIRTIO[self.virtio]
+            if self.root_port:
                 command += ["-device", "pcie-root-port,id=port0,chassis=1,slot=1"]
                 device += ",bus=port0"
             command += ["-netdev", backend, "-device", device]
-        if told["icount"]:
-            command += ["-icount", told["icount"]]
-        if told["debugger"]:
+        if self.icount:
+            command += ["-icount", self.icount]
+        if self.gdb:
             # The guest waits before its first instruction for `self.debugger` to let it run.
             stub, stubs = socket.socketpair()
             self.debugger = gdb.Stub(stub)
             self.stack.callback(stub.close)
             self.stack.callback(stubs.close)
             keep.append(stubs.fileno())
-            command += ["-chardev", f"socket,id=gdb0,fd={stubs.fileno()}", "-gdb", "chardev:gdb0", "-S"]
-        command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-        command += ["-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0"]
+            command += ["-chardev", f"socket,id=gdb0,fd={stubs.fileno()}", "-gdb", "chardev:gdb0"]
+            command += ["-S"]
         ours, theirs = socket.socketpair()
         keep.append(theirs.fileno())
-        command += ["-chardev", f"socket,id=qmp0,fd={theirs.fileno()}", "-mon", "chardev=qmp0,mode=control"]
-        command += list(told["extra"])
+        command += [
+            "-chardev",
+            f"socket,id=qmp0,fd={theirs.fileno()}",
+            "-mon",
+            "chardev=qmp0,mode=control",
+        ]
+        command += list(self.extra)
         self.command = command
         self.process = subprocess.Popen(
             command,
@@ -195,7 +196,23 @@ class Machine:
             self.monitor = Monitor(ours)
         except (EOFError, ValueError, OSError) as error:
             self.process.kill()
-            raise AssertionError(f"QEMU did not start: {self.process.stderr.read().decode()}") from error
+            raise AssertionError(
+                f"QEMU did not start: {self.process.stderr.read().decode()}"
+            ) from error
+
+    def _boot(self, folder):
+        """QEMU's arguments for one of BOOTS."""
+        image, boot = Path(self.image), self.boot
+        if boot in ("multiboot", "pvh"):
+            kernel = image if boot == "multiboot" else without_multiboot(image, folder)
+            append = ["-append", self.command_line] if self.command_line else []
+            return ["-kernel", str(kernel), *append]
+        # The image stays as it is: writes, if any, go to a temporary file.
+        kind = "qcow2" if image.suffix == ".qcow2" else "raw"
+        drive = f"file={image},format={kind},id=disk0,if=none,snapshot=on"
+        # On q35 an IDE disk is behind an AHCI controller; the firmware hides the difference.
+        device = {"ide": "ide-hd", "virtio-blk": "virtio-blk-pci"}[boot]
+        return ["-drive", drive, "-device", f"{device},drive=disk0"]
 
     def _read(self):
         descriptor = self.process.stdout.fileno()
@@ -212,8 +229,6 @@ class Machine:
                 self.console += piece
                 self.news.notify_all()
 
-    ended = False
-
     @property
     def text(self):
         """All that came over the serial line so far."""
@@ -226,7 +241,9 @@ class Machine:
             seen = self.news.wait_for(lambda: wanted in self.console or self.ended, timeout)
             if not seen or wanted not in self.console:
                 state = "QEMU ended" if self.ended else f"nothing in {timeout} s"
-                raise AssertionError(f"no {marker!r} on the console: {state}\n{self.text}{self.errors()}")
+                raise AssertionError(
+                    f"no {marker!r} on the console: {state}\n{self.text}{self.errors()}"
+                )
         return time.monotonic() - self.started
 
     def errors(self):
@@ -239,7 +256,9 @@ class Machine:
         self.process.stdin.flush()
 
     def wait(self, timeout=20):
-        """Wait for the machine to end by itself; returns the exit status of the guest (isa-debug-exit's coding), or 0 for power off."""
+        """Wait for the machine to end by itself; returns the exit status of the guest
+        (isa-debug-exit's coding), or 0 for power off.
+        """
         status = self.process.wait(timeout)
         self.reader.join(5)
         return status
