@@ -42,6 +42,8 @@ extern uintptr_t mark_stack_size;
 #define MICROPY_NLR_X86                 (1)
 #define MICROPY_OPT_COMPUTED_GOTO       (1)
 #define MICROPY_OPT_MAP_LOOKUP_CACHE    (1)
+#define MICROPY_OPT_MAP_LOOKUP_CACHE_SIZE (512)
+#define MICROPY_NATIVE_SHORT_WAYS "native.h" // patches/40-native-short-ways.patch
 #define MICROPY_OPT_LOAD_ATTR_FAST_PATH (1)
 #define MICROPY_MODULE_FROZEN_MPY       (1)
 #define MICROPY_MODULE_FROZEN_STR       (0)
