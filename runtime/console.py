@@ -25,6 +25,3 @@ class Console:
                 self.interrupt()
             byte = metal.read()
         return False
-
-    def flush(self):
-        pass

@@ -16,7 +16,8 @@ compares them again with interrupts off and halts in the same step.
 A turn allocates nothing.  An exception that a callback does not catch leaves `run` and ends the
 machine loudly: it is a bug, not a packet.
 
-Devices: `line` (an interrupt line), `service(budget)` -> work is left, `flush()`.
+Devices: `line` (an interrupt line), `service(budget)` -> work is left, and, if they have doorbells,
+`flush()`.
 """
 
 import micropython
@@ -34,6 +35,7 @@ HEAD = const(2)  # callbacks: the next to call
 PENDING = const(3)  # callbacks: how many
 SLEEPS = const(4)
 ROOM = const(5)  # for callbacks
+FLUSHES = const(6)
 LINE = const(16)  # per device: its line
 SEEN = const(32)  # per device: the counter when it was last serviced
 WORK = const(48)  # per device: work is left
@@ -70,7 +72,10 @@ class Loop:
         state[WORK + n] = 1  # look at it once, whatever its line did before
         state[COUNT] = n + 1
         self.services.append(device.service)
-        self.flushes.append(device.flush)
+        flush = getattr(device, "flush", None)
+        if flush:
+            self.flushes.append(flush)
+            state[FLUSHES] += 1
         self.unmask(line)
 
     @micropython.viper
@@ -102,7 +107,7 @@ class Loop:
 
     @micropython.viper
     def run(self):
-        """Turn until stopped."""
+        """Turn until stopped, which may have happened before."""
         counters = ptr32(self.interrupts)
         seen_buffer = self.seen
         seen = ptr32(seen_buffer)
@@ -110,7 +115,6 @@ class Loop:
         services = self.services
         flushes = self.flushes
         timers = self.timers
-        state[STOPPED] = 0
         while state[STOPPED] == 0:
             # What interrupts say from here on belongs to the next turn.
             count = state[COUNT]
@@ -160,10 +164,10 @@ class Loop:
                 callback()
 
             # 4. Doorbells.
-            i = 0
-            while i < count:
+            i = state[FLUSHES]
+            while i:
+                i -= 1
                 flushes[i]()
-                i += 1
 
             # 5. Sleep.
             if busy == 0 and state[PENDING] == 0 and state[STOPPED] == 0:
