@@ -82,7 +82,9 @@ class Closure:
 
     def config(self, development=False):
         """The text of image_config.h: one line for every switch, on or off."""
-        lines = ["// Generated from the imports of an image: exactly its C modules are switched on."]
+        lines = [
+            "// Generated from the imports of an image: exactly its C modules are switched on."
+        ]
         for module in MODULES.values():
             if module.macro:
                 lines.append((module.macro, "1" if self._has(module, development) else "0"))

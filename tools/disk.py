@@ -97,6 +97,14 @@ def bytes_used(path):
     return len(Path(path).read_bytes().rstrip(b"\0"))
 
 
+def loader_size(path):
+    """Bytes of boot sector, loader and command line of an image."""
+    with open(path, "rb") as file:
+        file.seek(HEADER_OFFSET)
+        _, _, first, *_ = HEADER.unpack(file.read(HEADER.size))
+    return first * SECTOR
+
+
 def _text(command_line):
     return command_line.encode("ascii") + b"\0"
 

@@ -15,6 +15,23 @@ PT_LOAD, SHT_SYMTAB, SHT_NOBITS, SHF_ALLOC, SHN_COMMON = 1, 2, 8, 2, 0xFFF2
 STT_OBJECT, STT_FUNC = 1, 2
 
 
+class Header(NamedTuple):
+    ident: bytes
+    type: int
+    machine: int
+    version: int
+    entry: int
+    segments: int
+    sections: int
+    flags: int
+    size: int
+    segment_size: int
+    n_segments: int
+    section_size: int
+    n_sections: int
+    names: int
+
+
 class Section(NamedTuple):
     name: str
     type: int
@@ -37,17 +54,20 @@ class Elf:
 
     def __init__(self, path):
         self.data = Path(path).read_bytes()
-        (ident, _, _, _, self.entry, segments, sections, _, _, _, n_segments, _, n_sections, names) = (
-            HEADER.unpack_from(self.data)
-        )
-        if ident[:6] != b"\x7fELF\x01\x01":
+        header = Header._make(HEADER.unpack_from(self.data))
+        if header.ident[:6] != b"\x7fELF\x01\x01":
             raise ValueError(f"{path} is not a 32-bit little-endian ELF file")
+        self.entry = header.entry
         self.segments = [
-            SEGMENT.unpack_from(self.data, segments + i * SEGMENT.size) for i in range(n_segments)
+            SEGMENT.unpack_from(self.data, header.segments + i * SEGMENT.size)
+            for i in range(header.n_segments)
         ]
-        raw = [SECTION.unpack_from(self.data, sections + i * SECTION.size) for i in range(n_sections)]
+        raw = [
+            SECTION.unpack_from(self.data, header.sections + i * SECTION.size)
+            for i in range(header.n_sections)
+        ]
         self.sections = [
-            Section(self._text(raw[names][4] + s[0]), s[1], s[2], s[3], s[4], s[5], s[6])
+            Section(self._text(raw[header.names][4] + s[0]), s[1], s[2], s[3], s[4], s[5], s[6])
             for s in raw
         ]
 

@@ -78,7 +78,7 @@ class Needs:
         return sorted(paths)
 
     def skeleton(self):
-        return self._text("", {name: b"" for name in self.files})
+        return self._text("", dict.fromkeys(self.files, b""))
 
     def module(self, build):
         home = self.service.home
@@ -92,7 +92,9 @@ class Needs:
         for name in self.settings:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
-                hint = f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(known))}"
+                hint = (
+                    f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(known))}"
+                )
                 raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
 
     def _text(self, build, contents):
