@@ -2,7 +2,7 @@
 
     machine = Machine()                 becomes the machine that `import metal` talks to
     machine.add_ram(base, size)         memory behind ptr8(address) and metal.memory(address, length)
-    machine.add_ports(base, device)     it has load(offset, size), store(offset, size, value)
+    machine.add_ports(base, device)     `device` has load(offset, size), store(..., value)
     machine.add_registers(base, device) the same in memory
     machine.add_pci(function)           a PciFunction in the configuration space
 
@@ -70,6 +70,8 @@ class PciFunction:
         if offset in self.bars and size == 4:
             length, flags = self.bars[offset]
             value = value & -length | flags
+        elif 0x10 <= offset < 0x28:
+            return  # no base address here, or the upper half of one that stays where it is
         self.put(offset, value & ((1 << 8 * size) - 1), size)
 
 

@@ -1,0 +1,180 @@
+"""The event loop on a machine made of Python objects."""
+
+import pytest
+
+from runtime.loop import BUDGET, Loop
+from runtime.timers import Timers
+from tests.support.metal import Asleep, Machine, metal
+
+
+class Device:
+    def __init__(self, line, work=0):
+        self.line, self.work = line, work
+        self.calls = self.flushes = 0
+
+    def service(self, budget):
+        assert budget == BUDGET
+        self.calls += 1
+        self.work -= min(self.work, budget)
+        return self.work > 0
+
+    def flush(self):
+        self.flushes += 1
+
+
+@pytest.fixture
+def hardware():
+    return Machine()
+
+
+@pytest.fixture
+def loop(hardware):
+    hardware.tidied = 0
+
+    def tidy():
+        hardware.tidied += 1
+
+    return Loop(metal, Timers(metal.ticks_ms), tidy)
+
+
+def sleep(loop):
+    with pytest.raises(Asleep):
+        loop.run()
+
+
+def test_a_new_device_is_looked_at_once(hardware, loop):
+    device = Device(11)
+    loop.add(device)
+    sleep(loop)
+    assert device.calls == 1
+    assert hardware.unmasked == {11}
+    assert hardware.halts == 1
+
+
+def test_only_the_line_that_moved_is_serviced(hardware, loop):
+    one, other = Device(10), Device(11)
+    loop.add(one)
+    loop.add(other)
+    sleep(loop)
+    hardware.interrupt(11)
+    sleep(loop)
+    assert (one.calls, other.calls) == (1, 2)
+
+
+def test_a_shared_line_wakes_all_its_devices(hardware, loop):
+    devices = [Device(11) for _ in range(3)]
+    for device in devices:
+        loop.add(device)
+    sleep(loop)
+    hardware.interrupt(11)
+    sleep(loop)
+    assert [device.calls for device in devices] == [2, 2, 2]
+
+
+def test_an_interrupt_during_the_turn_is_not_lost(hardware, loop):
+    class Busy(Device):
+        def service(self, budget):
+            if self.calls < 5:
+                hardware.interrupt(self.line)
+            return super().service(budget)
+
+    shared, device = Busy(11), Device(11)
+    loop.add(device)
+    loop.add(shared)
+    sleep(loop)
+    assert device.calls == shared.calls == 6
+    assert hardware.halts == 1
+
+
+def test_work_left_is_done_before_sleep_and_starves_nobody(hardware, loop):
+    flood, other = Device(10, work=10 * BUDGET), Device(11)
+    loop.add(flood)
+    loop.add(other)
+    order = []
+    timer = loop.timers.timer(lambda: order.append(flood.work))
+    timer.start(0)
+    loop.soon(lambda: order.append("soon"))
+    sleep(loop)
+    assert flood.work == 0
+    assert flood.calls == 10
+    assert order == [9 * BUDGET, "soon"]
+    assert flood.flushes == other.flushes == 10
+    assert hardware.halts == 1
+
+
+def test_a_stray_interrupt_does_not_keep_the_machine_awake(hardware, loop):
+    loop.add(Device(11))
+    sleep(loop)
+    hardware.interrupt(7)
+    sleep(loop)
+    assert hardware.halts == 2
+
+
+def test_callbacks_run_in_order_and_new_ones_in_the_next_turn(hardware, loop):
+    turns = []
+
+    def again(n):
+        turns.append(n)
+        if n < 3:
+            loop.soon(lambda: again(n + 1))
+
+    for i in range(100):
+        loop.soon(lambda i=i: turns.append(i))
+    loop.soon(lambda: again(0))
+    sleep(loop)
+    assert turns == [*range(100), 0, 1, 2, 3]
+    assert hardware.halts == 1
+
+
+def test_the_ring_of_callbacks_grows_where_it_wraps(hardware, loop):
+    seen = []
+    for size in (10, 15, 40, 3, 100):
+        for i in range(size):
+            loop.soon(lambda i=i: seen.append(i))
+        sleep(loop)
+        assert seen == list(range(size))
+        seen.clear()
+
+
+def test_timers_fire_from_sleep(hardware, loop):
+    fired = []
+    timer = loop.timers.timer(lambda: fired.append(hardware.ms))
+    timer.start(100)
+    sleep(loop)
+    assert fired == [100]
+    assert hardware.halts == 2
+
+
+def test_stop_before_and_during_run(hardware, loop):
+    device = Device(11)
+    loop.add(device)
+    loop.soon(loop.stop)
+    loop.run()
+    assert device.flushes == 1
+    loop.run()
+    assert device.flushes == 1
+
+
+def test_an_exception_of_a_callback_leaves_the_loop(hardware, loop):
+    def fails():
+        raise KeyError("bug")
+
+    loop.soon(fails)
+    with pytest.raises(KeyError):
+        loop.run()
+
+
+def test_garbage_is_looked_at_now_and_then(hardware, loop):
+    device = Device(11)
+    loop.add(device)
+    for _ in range(200):
+        hardware.interrupt(11)
+        sleep(loop)
+    assert hardware.tidied == 3
+
+
+def test_too_many_devices_are_refused(loop):
+    for _ in range(16):
+        loop.add(Device(11))
+    with pytest.raises(ValueError, match="16 devices"):
+        loop.add(Device(11))
