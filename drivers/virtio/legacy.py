@@ -16,6 +16,7 @@ Left out: MSI-X, which moves the device configuration.
 """
 
 import metal
+import micropython
 from micropython import const
 
 from drivers.virtio.device import RESET_MS, DeviceError
@@ -39,6 +40,11 @@ class Legacy:
 
     def __init__(self, base):
         self.base = base
+        # For the two that stand in the way of every packet.
+        self.in8 = metal.in8
+        self.out16 = metal.out16
+        self.isr_port = base + ISR
+        self.notify_port = base + QUEUE_NOTIFY
 
     def status(self):
         return metal.in8(self.base + STATUS)
@@ -82,11 +88,13 @@ class Legacy:
                 return values
             before = values
 
-    def cause(self):
-        return metal.in8(self.base + ISR)
+    @micropython.viper
+    def cause(self) -> int:
+        return int(self.in8(self.isr_port))
 
     def notify_at(self, index):
         return 0
 
+    @micropython.viper
     def notify(self, index):
-        metal.out16(self.base + QUEUE_NOTIFY, index)
+        self.out16(self.notify_port, index)
