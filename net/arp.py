@@ -100,10 +100,10 @@ _SUPERSEDED = const(8)
 _NO_BUFFER = const(9)
 _CONFLICT = const(10)
 
-_NETWORK = const(2)
-_END = const(8)
-_FRAME = const(82)
-_NEXT_HOP = const(48)
+NETWORK = const(2)
+END = const(8)
+FRAME = const(82)
+NEXT_HOP = const(48)
 
 
 class Arp:
@@ -135,8 +135,8 @@ class Arp:
     def resolve(self, packet) -> bool:
         """Write the link header for NEXT_HOP and return True, or keep the packet: False."""
         head = ptr16(packet.buffer)
-        hop = ptr32(head)[_NEXT_HOP >> 2]
-        last_byte = ptr8(head)[_NEXT_HOP + 3]
+        hop = ptr32(head)[NEXT_HOP >> 2]
+        last_byte = ptr8(head)[NEXT_HOP + 3]
         table = ptr32(self.table)
         mask = ptr8(self.last)[0]
         way = 0
@@ -146,7 +146,7 @@ class Arp:
                 state = ptr8(table)[row + STATE]
                 if state == REACHABLE or state == PROBING:  # noqa: SIM109 (viper has no tuples)
                     ptr8(table)[row + USED] = 1
-                    link = (int(head[_NETWORK >> 1]) - 14) >> 1
+                    link = (int(head[NETWORK >> 1]) - 14) >> 1
                     header = ptr16(table)
                     row = (row + HEADER) >> 1
                     i = 0
@@ -161,7 +161,7 @@ class Arp:
     def unresolved(self, packet):
         """No usable entry: a group needs none, for anybody else ask."""
         buffer = packet.buffer
-        hop = bytes(buffer[_NEXT_HOP : _NEXT_HOP + 4])
+        hop = bytes(buffer[NEXT_HOP : NEXT_HOP + 4])
         if hop[0] >= 224:
             if hop == b"\xff\xff\xff\xff":
                 destination = BROADCAST
@@ -188,7 +188,7 @@ class Arp:
     def push(self, packet, destination, protocol):
         """Write a link header in front of the network header."""
         buffer = packet.buffer
-        link = (buffer[_NETWORK] | buffer[_NETWORK + 1] << 8) - ethernet.SIZE
+        link = (buffer[NETWORK] | buffer[NETWORK + 1] << 8) - ethernet.SIZE
         buffer[link : link + 6] = destination
         buffer[link + 6 : link + 12] = self.mac
         buffer[link + 12] = protocol >> 8
@@ -368,14 +368,14 @@ class Arp:
         buffer[start + 18 : start + 24] = target_mac
         buffer[start + 24 : start + 28] = target
         packet.length = SIZE
-        buffer[_NETWORK : _NETWORK + 2] = buffer[6:8]  # the network header is the payload
+        buffer[NETWORK : NETWORK + 2] = buffer[6:8]  # the network header is the payload
         self.push(packet, destination, ethernet.ARP)
         self.transmit(packet)
 
     def receive(self, packet):
         """The packet reception algorithm of RFC 826."""
         buffer = packet.buffer
-        start = _FRAME + ethernet.SIZE
+        start = FRAME + ethernet.SIZE
         if packet.end - start < SIZE:
             self.counters.count(_SHORT)
             return

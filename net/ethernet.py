@@ -31,12 +31,12 @@ _IP4 = const(0x0008)
 _ARP = const(0x0608)
 _IP6 = const(0xDD86)
 
-_NETWORK = const(2)
-_END = const(8)
-_FLAGS = const(10)
-_FRAME = const(82)
-_BROADCAST = const(0x01)
-_MULTICAST = const(0x02)
+NETWORK = const(2)
+END = const(8)
+FLAGS = const(10)
+FRAME = const(82)
+BROADCAST = const(0x01)
+MULTICAST = const(0x02)
 
 # State: counters, then our address.
 _SHORT = const(0)
@@ -59,8 +59,8 @@ class Ethernet:
         """A frame lies between FRAME and END."""
         head = ptr16(packet.buffer)
         state = ptr16(self.state)
-        frame = _FRAME >> 1
-        if int(head[_END >> 1]) < _FRAME + SIZE:
+        frame = FRAME >> 1
+        if int(head[END >> 1]) < FRAME + SIZE:
             ptr32(state)[_SHORT] += 1
             return
         if (
@@ -73,10 +73,10 @@ class Ethernet:
                 ptr32(state)[_ADDRESS] += 1
                 return
             if head[frame] & head[frame + 1] & head[frame + 2] == 0xFFFF:
-                head[_FLAGS >> 1] |= _BROADCAST
+                head[FLAGS >> 1] |= BROADCAST
             else:
-                head[_FLAGS >> 1] |= _MULTICAST
-        head[_NETWORK >> 1] = _FRAME + SIZE
+                head[FLAGS >> 1] |= MULTICAST
+        head[NETWORK >> 1] = FRAME + SIZE
         protocol = int(head[frame + (TYPE >> 1)])
         if protocol == _IP4:
             self.ip4(packet)

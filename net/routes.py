@@ -24,8 +24,8 @@ GATEWAY = const(8)
 ROW = const(12)
 ON_LINK = b"\x00\x00\x00\x00"
 
-_DESTINATION = const(32)
-_NEXT_HOP = const(48)
+DESTINATION = const(32)
+NEXT_HOP = const(48)
 
 
 class Routes:
@@ -73,14 +73,14 @@ class Routes:
     def find(self, packet) -> bool:
         """Write NEXT_HOP for DESTINATION; False: there is no route."""
         head = ptr32(packet.buffer)
-        destination = head[_DESTINATION >> 2]
+        destination = head[DESTINATION >> 2]
         table = ptr32(self.table)
         last = int(self.count) * 3
         row = 0
         while row < last:
             if destination & table[row + 1] == table[row]:
                 hop = table[row + 2]
-                head[_NEXT_HOP >> 2] = hop if hop else destination
+                head[NEXT_HOP >> 2] = hop if hop else destination
                 return True
             row += 3
         return False

@@ -1,0 +1,109 @@
+"""The pictures in the docstrings are right, and constants that several modules repeat agree."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import net
+from net import arp, dhcp, ethernet, fragmentation, icmp, ip4, packet, routes, udp
+from tests.support.drawing import drawings
+
+# Where a picture's name is not simply the constant's in capitals.
+ALIASES = {
+    ip4: {
+        "v ihl": "VERSION",
+        "flags offset": "FLAGS_OFFSET",
+        "source": "FROM",
+        "destination": "TO",
+    },
+    udp: {"dest port": "DESTINATION_PORT"},
+    arp: {
+        "sender": "SENDER_PROTOCOL",
+        "target protocol address": "TARGET_PROTOCOL",
+        "sender hardware address": "SENDER_HARDWARE",
+        "target hardware address": "TARGET_HARDWARE",
+    },
+}
+SECOND = {
+    arp: {"tries": "TRIED"},
+    ip4: {
+        "destination": None,  # at 0
+        "mtu": "_MTU",
+        "link header": "_LINK_HEADER",
+        "next hop": "_HOP",
+    },
+}
+
+
+def compare(module, names, aliases):
+    assert names
+    for name, offset in names.items():
+        constant = aliases.get(name, name.upper().replace(" ", "_"))
+        value = getattr(module, constant) if constant else 0
+        assert value == offset, f"{module.__name__}.{constant}: {name} is at {offset}"
+
+
+@pytest.mark.parametrize("module", [arp, dhcp, ethernet, icmp, ip4, packet, routes, udp])
+def test_picture_of_header_gives_its_offsets(module):
+    compare(module, drawings(module)[0], ALIASES.get(module, {}))
+
+
+@pytest.mark.parametrize("module", [arp, ip4])
+def test_picture_of_table_row_gives_its_offsets(module):
+    compare(module, drawings(module)[1], SECOND[module])
+
+
+def test_pictures_cover_the_whole_header():
+    for module, size in ((ethernet, 14), (arp, 28), (ip4, 20), (icmp, 8), (udp, 8)):
+        last = max(drawings(module)[0].values())
+        assert last < module.SIZE == size
+
+
+def modules():
+    return [importlib.import_module("net." + m.name) for m in pkgutil.iter_modules(net.__path__)]
+
+
+# A packet's head and its offsets are meant by these names wherever they appear.
+HEAD = ["LINK", "NETWORK", "TRANSPORT", "PAYLOAD", "END", "FRAGMENT", "NEXT_HOP", "BODY", "FRAME"]
+HEAD += ["HEAD", "BROADCAST", "MULTICAST", "CHECKED", "NET_BROADCAST", "REASSEMBLED"]
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_repeated_constants_agree_with_packet(module):
+    for name in HEAD:
+        value = getattr(module, name, None)
+        if isinstance(value, int):
+            assert value == getattr(packet, name), f"{module.__name__}.{name}"
+
+
+# Other modules mean fields of their own header by these.
+@pytest.mark.parametrize("module", [ip4, icmp, udp, fragmentation, routes])
+@pytest.mark.parametrize("name", ["SOURCE", "DESTINATION", "FLAGS", "PROTOCOL"])
+def test_repeated_head_fields_agree_with_packet(module, name):
+    assert getattr(module, name, getattr(packet, name)) == getattr(packet, name)
+
+
+def test_room_of_a_packet():
+    assert udp.ROOM == icmp.ROOM == packet.SIZE - packet.BODY
+
+
+def test_masks_for_groups_of_flags():
+    every = packet.BROADCAST | packet.MULTICAST | packet.NET_BROADCAST
+    assert every == icmp.NOT_FOR_US_ALONE
+    assert packet.BROADCAST | packet.MULTICAST == ip4.ANY_BROADCAST
+
+
+# The state of a layer begins with its counters; what follows must not lie on them.
+@pytest.mark.parametrize("module", modules(), ids=lambda module: module.__name__)
+def test_counters_have_the_index_of_their_name(module):
+    names = getattr(module, "COUNTS", ()) + getattr(module, "DROPS", ())
+    for index, name in enumerate(names):
+        written = "_" + name.upper()
+        if module is ip4 and name == "paths":
+            written = "_PATHS_MADE"
+        assert getattr(module, written) == index, f"{module.__name__}.{written}"
+    for first_state in ("_ADDRESS", "_LAST", "_MAC"):
+        state = getattr(module, first_state, None)
+        if state is not None and names:
+            assert state >= 4 * len(names)
