@@ -2,7 +2,6 @@
 
 from net.dhcp import Dhcp
 from net.inet import Inet
-
 from net.udp import Udp
 
 
