@@ -25,25 +25,25 @@ mp_uint_t mp_hal_stdout_tx_strn(const char *text, size_t length) {
     return length;
 }
 
-// Sleep as the event loop does: halted until an interrupt or the deadline.
-static void pause_until(int32_t deadline) {
-    uint32_t seen[LINES];
+// Sleep as the event loop does: note the counters, look for work, and halt unless they moved since.
+static void note(uint32_t *seen) {
     for (unsigned i = 0; i < LINES_USED; i++) {
         seen[i] = interrupts[i];
     }
-    interrupts_wait(seen, deadline);
 }
 
 void mp_hal_delay_ms(mp_uint_t ms) {
+    uint32_t seen[LINES];
     uint64_t end = clock_us() + ms * 1000ULL;
     for (uint64_t now; (now = clock_us()) < end;) {
-        mp_handle_pending(true);
-        uint64_t left = (end - now + 999) / 1000;
-        uint32_t step = left > 1000000 ? 1000000 : (uint32_t)left;
-        pause_until((int32_t)((clock_ms() + step) & ((1u << 30) - 1)));
+        note(seen);
 #if IMPORTOS_DEVELOPMENT
         console_poll();
 #endif
+        mp_handle_pending(true);
+        uint64_t left = (end - now + 999) / 1000;
+        uint32_t step = left > 1000000 ? 1000000 : (uint32_t)left;
+        interrupts_wait(seen, (int32_t)((clock_ms() + step) & ((1u << 30) - 1)));
     }
 }
 
@@ -78,7 +78,9 @@ void console_poll(void) {
 }
 
 int mp_hal_stdin_rx_chr(void) {
+    uint32_t seen[LINES];
     for (;;) {
+        note(seen);
         console_poll();
         if (head != tail) {
             int c = buffer[tail];
@@ -86,7 +88,7 @@ int mp_hal_stdin_rx_chr(void) {
             return c;
         }
         mp_handle_pending(true);
-        pause_until(-1);
+        interrupts_wait(seen, -1);
     }
 }
 
