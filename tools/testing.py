@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "arping": "ARP requests to our stack over TAP",
     "bind9-dnsutils": "dig",
-    "clang-format": "the layout of C",
     "dnsmasq-base": "a DHCP server",
     "iproute2": "network namespaces and TAP devices",
     "iputils-ping": "pings with fragments",
+    "make": "MicroPython for Linux",
     "nsd": "the DNS server that ours is compared with",
     "qemu-system-x86": "virtual machines",
     "util-linux": "unshare, nsenter",
@@ -65,7 +65,8 @@ def lint():
         [sys.executable, "-m", "codespell_lib", "--toml", ".codespell.toml"],
     ]
     if c_files:
-        commands.append(["clang-format", "--dry-run", "-Werror", *c_files])
+        clang_format = str(Path(sys.executable).with_name("clang-format"))
+        commands.append([clang_format, "--dry-run", "-Werror", *c_files])
     return max([run(command) for command in commands])
 
 

@@ -16,7 +16,7 @@ from net.inet import Inet
 from net.udp import Udp
 from services.echo import echo
 
-PORTS = {"udp": (7, 99)}
+PORTS = ("udp:7", "udp:99")
 
 
 def start(machine):

@@ -71,7 +71,7 @@ def free_port():
 
 
 def without_multiboot(elf, folder):
-    """A copy of an ELF that only PVH can start: QEMU prefers multiboot where it finds the header."""
+    """A copy of an ELF that only PVH can start: QEMU prefers a multiboot header."""
     data = bytearray(Path(elf).read_bytes())
     at = data.index(MULTIBOOT_MAGIC, 0, 8192)
     data[at : at + 4] = bytes(4)
@@ -122,7 +122,7 @@ class Machine:
     command_line: str = ""  # where there is a boot loader that takes one
     nic: Slirp | Tap | None = None
     mac: str = "52:54:00:12:34:56"
-    icount: str = ""  # "shift=0,sleep=off": count instructions, let the guest's clock follow them
+    icount: str = ""  # "shift=0,sleep=off": the guest's clock is its instructions
     gdb: bool = False  # wait for `debugger` before the first instruction
     processor: str = "max"
     emulator: str = "qemu-system-i386"
