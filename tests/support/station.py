@@ -34,9 +34,14 @@ class Hand:
 
 
 class Station:
-    """`us` with an Inet, and the `hand`, whose address we know, unless `known=False`."""
+    """`us` with an Inet, and the `hand`, whose address we know, unless `known=False`.
 
-    def __init__(self, known=True, mtu=1500, packets=16, configure=None, udp=Udp, **settings):
+    `quiet=False`: we begin at once, when we still announce ourselves.
+    """
+
+    def __init__(
+        self, known=True, quiet=True, mtu=1500, packets=16, configure=None, udp=Udp, **settings
+    ):
         self.world = World()
         if not configure:
             settings.setdefault("address", US + "/24")
@@ -44,7 +49,7 @@ class Station:
         self.hand = Hand(self.world, mtu=mtu)
         self.mac = self.host.nic.mac
         self.host.inet = self.inet = Inet(self.host, udp=udp, configure=configure)
-        self.world.run()
+        self.world.run(5_000 if quiet else None)
         if known:
             self.introduce()
         self.hand.take()
