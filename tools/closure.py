@@ -122,6 +122,8 @@ def find_service(text, root):
         if name in MODULES or name == "image" or (root / name).is_dir():
             raise UserError(f"{text}: the name {name!r} is taken by the system; rename it")
         return _checked(Service(name, name, path, folder))
+    if "/" in text or text.endswith(".py"):
+        raise UserError(f"no service {text!r}: there is no such file or package")
     raise UserError(_unknown(text, root))
 
 

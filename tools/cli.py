@@ -1,0 +1,228 @@
+"""The command line: what the words after ./importos mean, and who does it.
+
+`parse` needs only the standard library: the launcher calls it before anything is installed, so that
+help and mistakes cost nothing.  `main` runs in the virtual environment.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+DESCRIPTION = """\
+ImportOS turns one Python service into a virtual machine that boots in milliseconds.
+
+  ./importos run hello          build and boot the smallest service there is
+  ./importos run dns            an authoritative name server; in another terminal:
+                                    dig @127.0.0.1 -p 5353 host42.bench.example A
+  ./importos build my/web.py    disk images of a service of yours, and what is in them
+
+What is missing on a Debian machine is installed (it says what and why)."""
+
+SERVICE = "name in services/, or path to a .py file or a package"
+SAID = 3  # SCons ends with this when it has told the user what is wrong
+KEPT = ("apt", "venv", "mirror")  # what `clean` leaves: fetched, not made
+
+
+def parse(arguments):
+    """The parsed command line; ends with a message if there is nothing to run."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.command:
+        parser.print_help()
+        sys.exit(0)
+    return options
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        print(f"importos: {message} (try {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def _parser():
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(prog="importos", description=DESCRIPTION, formatter_class=raw)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    made = argparse.ArgumentParser(add_help=False)
+    made.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="a setting or a need to compile in: --set address=10.0.2.15/24 --set zone=my.zone",
+    )
+    made.add_argument(
+        "--development", action="store_true", help="with compiler, REPL and all of MicroPython"
+    )
+    made.add_argument("--verbose", action="store_true", help="show every step of the build")
+
+    run = commands.add_parser(
+        "run",
+        parents=[made],
+        help="build what changed and boot it in QEMU; Ctrl-C stops it in order",
+        description="Build what changed and boot it in QEMU with the console on this terminal. "
+        "The exit status is the guest's.",
+        epilog="Ports: a service's PORTS are forwarded from 127.0.0.1; port 53 of the guest "
+        "is 5353 here, 80 is 5380: ports below 1024 lie 5300 higher.  Ctrl-C stops the machine, "
+        "a second one ends QEMU; with --development, Ctrl-] does.",
+    )
+    run.add_argument("service", nargs="?", metavar="SERVICE", help=SERVICE)
+    run.add_argument("--memory", default="32M", metavar="SIZE", help="default: 32M")
+    run.add_argument("--machine", choices=("pc", "q35"), default="pc")
+    boot = run.add_mutually_exclusive_group()
+    boot.add_argument("--kernel", action="store_true", help="boot the ELF directly (default)")
+    boot.add_argument("--disk", choices=("ide", "virtio"), help="boot the disk image, from a disk")
+    run.add_argument(
+        "--forward",
+        action="append",
+        default=[],
+        metavar="udp:HOST:GUEST",
+        help="forward a port of 127.0.0.1 (tcp: too)",
+    )
+    run.add_argument("--tap", metavar="NAME", help="attach to a TAP device instead")
+    run.add_argument("--append", default="", metavar="TEXT", help="kernel command line")
+    run.add_argument(
+        "--qemu-arg", action="append", default=[], metavar="ARG", help="one more word for QEMU"
+    )
+    run.add_argument("--no-build", action="store_true", help="boot what was built last")
+
+    build = commands.add_parser(
+        "build", parents=[made], help="make ELF, raw and qcow2 images, and report what is in them"
+    )
+    build.add_argument("service", nargs="?", metavar="SERVICE", help=SERVICE)
+    build.add_argument(
+        "--append", default="", metavar="TEXT", help="command line stored in the disk images"
+    )
+
+    test = commands.add_parser(
+        "test",
+        help="run the tests: all, some rungs, or what pytest is told",
+        add_help=False,
+        prefix_chars="\0",
+    )
+    test.add_argument("arguments", nargs="*", metavar="RUNG | PATH | -OPTION")
+    bench = commands.add_parser(
+        "bench", help="measure, and print tables", add_help=False, prefix_chars="\0"
+    )
+    bench.add_argument("arguments", nargs="*", metavar="NAME | -OPTION")
+    clean = commands.add_parser("clean", help="remove what was built")
+    clean.add_argument("--all", action="store_true", help="and what was fetched")
+    return parser
+
+
+def main(arguments):
+    """Do what was asked for; returns the exit status."""
+    options = parse(arguments)
+    try:
+        match options.command:
+            case "build":
+                folder = build(options)
+                print((folder / "report.txt").read_text(), end="")
+                for path in sorted(folder.glob(f"{folder.name}.*")):
+                    if path.suffix in (".elf", ".img", ".qcow2"):
+                        print(_from_here(path))
+            case "run":
+                from tools import qemu
+
+                folder = _folder(options) if options.no_build else build(options)
+                return qemu.run(folder, options)
+            case "test":
+                return _module("tools.testing", options.arguments)
+            case "bench":
+                return _module("tools.bench", options.arguments)
+    except UserError as error:
+        print(f"importos: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def build(options):
+    """Have SCons make the images of a service; returns their folder."""
+    from tools import closure, needs
+
+    service = closure.find_service(_service(options), ROOT)
+    settings = []
+    for text in options.settings:
+        # Paths are relative to where the user is; SCons works in the root folder.
+        name = text.partition("=")[0]
+        found = needs.read(service, ROOT, [text]).files.get(name)
+        settings.append(f"{name}={found.path}" if found else text)
+    command = [sys.executable, "-m", "SCons", "-Q", f"--directory={ROOT}"]
+    command += [f"SERVICE={service.path if service.folder != ROOT else service.name}"]
+    command += [f"--set={text}" for text in settings]
+    command += [f"DEVELOPMENT={int(options.development)}"] + ["--silent"] * (not options.verbose)
+    if options.command == "build" and options.append:
+        command += [f"--append={options.append}"]
+    start = time.monotonic()
+    status = subprocess.run(command).returncode
+    if status == SAID:
+        sys.exit(1)
+    if status:
+        raise UserError(f"{service.name} is not built")
+    folder = _folder(options)
+    report = json.loads((folder / "report.json").read_text())
+    print(
+        f"{service.name}: {report['totals']['image']:,} bytes with {len(report['python'])} Python "
+        f"and {len(report['c_modules'])} C modules, in {time.monotonic() - start:.1f} s",
+        flush=True,
+    )
+    return folder
+
+
+def _service(options):
+    if options.service:
+        return options.service
+    if options.development:
+        return "hello"
+    raise UserError(f"which service? {SERVICE}")
+
+
+def _folder(options):
+    from tools import closure
+
+    name = closure.find_service(_service(options), ROOT).name
+    folder = ROOT / "build" / ("development" if options.development else "") / name
+    if not (folder / "report.json").is_file():
+        raise UserError(f"{name} is not built yet: leave --no-build away")
+    return folder
+
+
+def _module(name, arguments):
+    """Run a tool that has a `main(arguments)` of its own."""
+    os.chdir(ROOT)
+    return importlib.import_module(name).main(arguments)
+
+
+def _from_here(path):
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("../..") else relative
+
+
+def clean(root, everything):
+    """Remove build/, but for what was fetched or installed there."""
+    for path in sorted((root / "build").glob("*")):
+        if everything or not re.match("|".join(KEPT), path.name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,258 @@
+"""A machine on the terminal: QEMU started for a person, its serial line in between.
+
+The console goes to stdout as it comes.  Ctrl-C becomes byte 3 on the serial line, which asks the
+machine to stop in order; a second one, or five seconds of patience, ends QEMU.  QEMU gets a process
+group of its own, so that the terminal's Ctrl-C does not reach it, and dies when we die.
+
+KVM is used where the processor has it: the device node alone proves nothing.
+Left out: a second machine, other devices; tests/support/vm.py has what tests need.
+"""
+
+import ctypes
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import tty
+from pathlib import Path
+from typing import NamedTuple
+
+from tools import disk
+from tools.errors import UserError
+
+QEMU = "qemu-system-i386"
+LOCALHOST = "127.0.0.1"
+PRIVILEGED, SHIFT = 1024, 5300
+PATIENCE = 5  # seconds
+CTRL_C, CTRL_CLOSE_BRACKET = b"\x03", b"\x1d"
+PR_SET_PDEATHSIG = 1
+PANIC = "panic=exit"
+_libc = ctypes.CDLL(None)
+
+
+class Forward(NamedTuple):
+    """A port of the host's loopback that leads to one of the guest."""
+
+    protocol: str
+    host: int
+    guest: int
+
+
+def run(folder, options):
+    """Boot what is in a build folder as the options say; returns the guest's exit status."""
+    report = json.loads((folder / "report.json").read_text())
+    network = any(row["name"] == "drivers.virtio.net" for row in report["python"])
+    command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+    accelerator = find_accelerator()
+    command += ["-machine", f"{options.machine},accel={accelerator}"]
+    command += ["-cpu", "host" if accelerator == "kvm" else "max"]
+    command += ["-m", memory(options.memory), "-smp", "1"]
+    command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+    command += boot(folder, options)
+    if options.tap:
+        if not Path("/sys/class/net", options.tap).exists():
+            raise UserError(f"--tap {options.tap}: there is no such network device")
+        backend = f"tap,id=net0,ifname={options.tap},script=no,downscript=no"
+    else:
+        forwards = find_forwards(report["ports"], options.forward)
+        backend = "user,id=net0" + "".join(
+            f",hostfwd={f.protocol}:{LOCALHOST}:{f.host}-:{f.guest}" for f in forwards
+        )
+    if network:
+        command += ["-netdev", backend, "-device", "virtio-net-pci,netdev=net0,romfile="]
+        for f in () if options.tap else forwards:
+            check_free(f)
+            print(f"{LOCALHOST}:{f.host} leads to {f.protocol} port {f.guest}", flush=True)
+    return Console(command + options.qemu_arg, raw=options.development).run()
+
+
+def boot(folder, options):
+    """The arguments that say from what to boot."""
+    line = f"{PANIC} {options.append}".strip()
+    if not options.disk:
+        return ["-kernel", str(folder / f"{folder.name}.elf"), "-append", line]
+    # The image of the build, but with this command line.
+    image = folder / "run.img"
+    loader = folder.parents[len(folder.parts) - folder.parts.index("build") - 2] / "loader"
+    loader_bytes = (loader / "loader.bin").read_bytes()
+    disk.write_sparse(image, disk.disk_image(folder / f"{folder.name}.elf", loader_bytes, line))
+    device = "virtio-blk-pci" if options.disk == "virtio" else "ide-hd"
+    return [
+        *("-drive", f"file={image},format=raw,if=none,id=disk0"),
+        *("-device", f"{device},drive=disk0"),
+    ]
+
+
+def find_accelerator():
+    """kvm where the processor has the extensions and we may use them, else tcg."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+        real = flags and {"vmx", "svm"} & set(flags[1].split())
+    except OSError:
+        real = False
+    return "kvm" if real and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg"
+
+
+def memory(text):
+    if not re.fullmatch(r"[1-9]\d*[KMG]?", text):
+        raise UserError(f"--memory {text}: expected a size such as 8M")
+    return text
+
+
+def find_forwards(declared, told):
+    """The service's ports as `PORTS` declares them, but for those that the user forwards."""
+    forwards = {}
+    for text in declared:
+        protocol, _, guest = text.partition(":")
+        guest = int(guest)
+        host = guest + SHIFT if guest < PRIVILEGED else guest
+        forwards[protocol, guest] = Forward(protocol, host, guest)
+    for text in told:
+        match = re.fullmatch(r"(?:(udp|tcp):)?(\d+):(\d+)", text)
+        if not match or not all(0 < int(port) < 65536 for port in match.groups()[1:]):
+            raise UserError(f"--forward {text}: expected udp:HOST:GUEST, such as udp:5353:53")
+        forward = Forward(match[1] or "udp", int(match[2]), int(match[3]))
+        forwards[forward.protocol, forward.guest] = forward
+    return list(forwards.values())
+
+
+def check_free(forward):
+    """Refuse a port that somebody listens on at the loopback."""
+    kind = socket.SOCK_DGRAM if forward.protocol == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            probe.bind((LOCALHOST, forward.host))
+        except PermissionError:
+            raise UserError(f"port {forward.host} needs root: take one above 1023") from None
+        except OSError:
+            text = f"{forward.protocol}:{forward.host + 10000}:{forward.guest}"
+            if not _only_others(forward):
+                raise UserError(
+                    f"port {forward.host} of this machine is in use; take another: --forward {text}"
+                ) from None
+
+
+def _only_others(forward):
+    """True if the port is held, but at the wildcard address: QEMU shares it and is preferred.
+
+    Desktops have a multicast DNS daemon at 0.0.0.0:5353.
+    """
+    local = f"0100007F:{forward.host:04X}"
+    table = Path("/proc/net", forward.protocol).read_text()
+    return forward.protocol == "udp" and local not in table
+
+
+class Console:
+    """QEMU with its console on ours."""
+
+    def __init__(self, command, raw):
+        self.command, self.raw = command, raw
+        self.deadline = None
+        self.interrupts = 0
+
+    def run(self):
+        try:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            )
+        except FileNotFoundError:
+            raise UserError(f"{QEMU} is not installed") from None
+        wake, self.wakened = os.pipe()
+        os.set_blocking(self.wakened, False)
+        handlers = {
+            number: signal.signal(number, self.on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        terminal = self._raw_terminal()
+        try:
+            self.copy(wake)
+        finally:
+            if terminal:
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            if self.process.poll() is None:
+                self.process.kill()
+            self.process.wait()
+        return self.status()
+
+    def on_signal(self, number, frame):
+        self.interrupts += 1 if number == signal.SIGINT else 2
+        os.write(self.wakened, b"!")
+
+    def copy(self, wake):
+        """Carry bytes both ways until QEMU ends."""
+        out = self.process.stdout.fileno()
+        inputs = {out, wake}
+        if not os.isatty(0) or os.tcgetpgrp(0) == os.getpgrp():
+            inputs.add(0)  # not from the background
+        while True:
+            patience = self.deadline and max(0, self.deadline - time.monotonic())
+            ready = select.select(inputs, [], [], patience)[0]
+            if not ready:
+                print("\nimportos: the machine does not stop; ending QEMU", file=sys.stderr)
+                self.process.terminate()
+                self.deadline = None
+            if wake in ready:
+                os.read(wake, 64)
+                self.interrupt()
+            if out in ready:
+                piece = os.read(out, 65536)
+                if not piece:
+                    return
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+            if 0 in ready:
+                piece = os.read(0, 4096)
+                if not piece:
+                    inputs.discard(0)
+                elif self.raw and CTRL_CLOSE_BRACKET in piece:
+                    self.process.terminate()
+                else:
+                    self.send(piece)
+
+    def interrupt(self):
+        if self.interrupts > 1:
+            self.process.terminate()
+        else:
+            self.deadline = time.monotonic() + PATIENCE
+            self.send(CTRL_C)
+
+    def send(self, data):
+        try:
+            self.process.stdin.write(data)
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has just ended
+
+    def status(self):
+        """The guest's status: isa-debug-exit makes 2 * n + 1 of n; power off is 0."""
+        code = self.process.returncode
+        complaint = self.process.stderr.read().decode(errors="replace").strip()
+        if code < 0 or self.interrupts > 1:
+            return 130 if self.interrupts else 1
+        if complaint and code == 1:
+            raise UserError(complaint.splitlines()[-1])
+        if complaint:
+            print(complaint, file=sys.stderr)
+        return code >> 1 if code & 1 else code
+
+    def _raw_terminal(self):
+        """Single keys for a REPL; returns what to restore."""
+        if not (self.raw and sys.stdin.isatty()):
+            return None
+        before = termios.tcgetattr(sys.stdin)
+        tty.setraw(sys.stdin)
+        return before
