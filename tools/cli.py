@@ -30,7 +30,6 @@ ImportOS turns one Python service into a virtual machine that boots in milliseco
 What is missing on a Debian machine is installed (it says what and why)."""
 
 SERVICE = "name in services/, or path to a .py file or a package"
-SAID = 3  # SCons ends with this when it has told the user what is wrong
 KEPT = ("apt", "venv", "mirror")  # what `clean` leaves: fetched, not made
 
 
@@ -169,11 +168,8 @@ def build(options):
     if options.command == "build" and options.append:
         command += [f"--append={options.append}"]
     start = time.monotonic()
-    status = subprocess.run(command).returncode
-    if status == SAID:
-        sys.exit(1)
-    if status:
-        raise UserError(f"{service.name} is not built")
+    if subprocess.run(command).returncode:
+        sys.exit(1)  # SCons has said why
     folder = _folder(options)
     report = json.loads((folder / "report.json").read_text())
     print(

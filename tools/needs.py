@@ -16,9 +16,10 @@ heap; `image.SETTINGS` the settings that are compiled in.  `--set zone=FILE` rep
 the project or beside the service; what it raises as ValueError is shown as the user's mistake.
 
     needs = read(service, root, overrides=["zone=my.zone"])
-    needs.sources()        files that the module depends on, for the build
-    needs.module(build)    source text of the module; runs the compilers
-    needs.skeleton()       the same without contents: for closure.follow, which only reads imports
+    needs.files             {name: File}: File.compile() gives the bytes, File.sources() what they
+                            depend on
+    needs.module(contents)  source text of the module, from {name: bytes}
+    needs.skeleton()        the same without contents: for closure.follow, which only reads imports
 
 Left out: needs that are not files or settings; a compiler's own dependencies outside its folder.
 """
@@ -27,13 +28,13 @@ import ast
 import difflib
 import importlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools.closure import parse, show
 from tools.errors import UserError, at
 
-RESERVED = {"NAME", "BUILD", "SETTINGS", "service"}
+RESERVED = {"NAME", "SETTINGS", "service"}
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,41 @@ class File:
     path: Path
     compiler: str | None
     where: str
+    places: tuple  # folders where the compiler's module may be
 
-    def contents(self, root, home):
-        if not self.path.is_file():
-            raise UserError(f"{self.where}: need {self.name!r}: no file {show(self.path)}")
+    def compile(self):
+        """The bytes that go into the image."""
         if self.compiler is None:
             return self.path.read_bytes()
         try:
-            result = _function(self, root, home)(self.path)
+            result = self._function()(self.path)
         except ValueError as error:
             raise UserError(f"{show(self.path)}: {error}") from None
         if not isinstance(result, bytes | bytearray):
             raise UserError(f"{self.where}: {self.compiler} did not return bytes")
         return bytes(result)
+
+    def sources(self):
+        """The file and the Python files of its compiler."""
+        if self.compiler is None:
+            return [self.path]
+        relative = self.compiler.partition(":")[0].replace(".", "/") + ".py"
+        for place in self.places:
+            if (place / relative).is_file():
+                return [self.path, *sorted((place / relative).parent.glob("*.py"))]
+        raise UserError(f"{self.where}: compiler {self.compiler}: no file {relative}")
+
+    def _function(self):
+        module, _, function = self.compiler.partition(":")
+        places = [str(place) for place in self.places]
+        sys.path[:0] = places
+        try:
+            return getattr(importlib.import_module(module), function)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{self.where}: compiler {self.compiler}: {error}") from None
+        finally:
+            for place in places:
+                sys.path.remove(place)
 
 
 @dataclass(frozen=True)
@@ -64,27 +87,22 @@ class Needs:
     """What goes into the module `image` of one service."""
 
     service: object
-    root: Path
     files: dict
     settings: dict
     ports: tuple
 
-    def sources(self):
-        """Everything the text depends on: the service, the files, the compilers' sources."""
-        paths = {self.service.path, *(need.path for need in self.files.values())}
-        for need in self.files.values():
-            if need.compiler:
-                paths |= _compiler_sources(need, self.root, self.service.home)
-        return sorted(paths)
-
     def skeleton(self):
-        return self._text("", dict.fromkeys(self.files, b""))
+        return self.module(dict.fromkeys(self.files, b""))
 
-    def module(self, build):
-        home = self.service.home
-        return self._text(
-            build, {name: need.contents(self.root, home) for name, need in self.files.items()}
-        )
+    def module(self, contents):
+        lines = [
+            f'"""Made by the build for the service {self.service.name}."""\n',
+            f"NAME = {self.service.name!r}",
+            f"SETTINGS = {dict(sorted(self.settings.items()))!r}",
+            *(f"{name} = {data!r}" for name, data in sorted(contents.items())),
+            f"import {self.service.module} as service",
+        ]
+        return "\n".join(lines) + "\n"
 
     def check_settings(self, closure):
         """Refuse a `--set` that nothing in the image reads: most likely it is mistyped."""
@@ -97,21 +115,11 @@ class Needs:
                 )
                 raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
 
-    def _text(self, build, contents):
-        lines = [
-            f'"""Made by the build for the service {self.service.name}."""\n',
-            f"NAME = {self.service.name!r}",
-            f"BUILD = {build!r}",
-            f"SETTINGS = {dict(sorted(self.settings.items()))!r}",
-            *(f"{name} = {data!r}" for name, data in sorted(contents.items())),
-            f"import {self.service.module} as service",
-        ]
-        return "\n".join(lines) + "\n"
-
 
 def read(service, root, overrides=()):
     """The needs of a service with the user's `NAME=VALUE` overrides."""
     declared, files, settings = _declared(service), {}, {}
+    places = (Path(root), service.home)
     for name, need in declared.items():
         where = f"{show(service.path)}:{need.line}"
         if not isinstance(need.value, dict):
@@ -121,20 +129,20 @@ def read(service, root, overrides=()):
             raise UserError(f"{where}: need {name!r}: expected a 'file' and maybe a 'compiler'")
         else:
             path = service.home / need.value["file"]
-            files[name] = File(name, path, need.value.get("compiler"), where)
+            files[name] = File(name, path, need.value.get("compiler"), where, places)
     for text in overrides:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier() or name in RESERVED:
             raise UserError(f"--set {text}: expected NAME=VALUE")
         if name in files:
             path = Path(value).expanduser().absolute()
-            files[name] = File(name, path, files[name].compiler, f"--set {name}")
+            files[name] = replace(files[name], path=path, where=f"--set {name}")
         else:
             settings[name] = value
     for need in files.values():
         if not need.path.is_file():
             raise UserError(f"{need.where}: need {need.name!r}: no file {show(need.path)}")
-    return Needs(service, Path(root), files, settings, _ports(service))
+    return Needs(service, files, settings, _ports(service))
 
 
 @dataclass(frozen=True)
@@ -182,25 +190,3 @@ def _ports(service):
             text = f"PORTS: expected entries like 'udp:53', not {port!r}"
             raise at(show(service.path), line, text)
     return tuple(ports)
-
-
-def _function(need, root, home):
-    module, _, function = need.compiler.partition(":")
-    places = [str(root), str(home)]
-    sys.path[:0] = places
-    try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{need.where}: compiler {need.compiler}: {error}") from None
-    finally:
-        for place in places:
-            sys.path.remove(place)
-
-
-def _compiler_sources(need, root, home):
-    relative = need.compiler.partition(":")[0].replace(".", "/") + ".py"
-    for place in (root, home):
-        path = Path(place) / relative
-        if path.is_file():
-            return {path, *path.parent.glob("*.py")}
-    raise UserError(f"{need.where}: compiler {need.compiler}: no file {relative}")

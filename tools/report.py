@@ -19,7 +19,7 @@ import deflate
 
 from tools.cmodules import MODULES
 from tools.disk import bytes_used, loader_size
-from tools.elf import Elf
+from tools.elf import Elf, Symbol
 
 # Prefixes of the names that mpy-tool.py gives to the objects of a module.
 FROZEN_SYMBOL = re.compile(
@@ -28,6 +28,7 @@ FROZEN_SYMBOL = re.compile(
 )
 # What the compiler appends when it makes several of one function.
 CLONE = re.compile(r"(\.(lto_priv|isra|constprop|part|cold)(\.\d+)?|\.\d+)+$")
+NEED = -1  # the section of a literal
 NAMES = "names (qstr)"
 OTHER = "other (padding, literals, libgcc)"
 
@@ -50,6 +51,7 @@ class Report:
     python: list
     c_modules: list
     core: list
+    needs: list
     features: dict
     ports: list
     totals: dict
@@ -62,6 +64,8 @@ class Report:
         lines += _table("Python module", self.python)
         lines += _table("C module", self.c_modules)
         lines += _table("core", self.core)
+        if self.needs:
+            lines += _table("compiled in", self.needs)
         for feature, where in self.features.items():
             lines.append(f"{feature}: because of {where}")
         t = self.totals
@@ -73,11 +77,11 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def make(closure, elf_path, image_path, port_folder, micropython, ports=()):
-    """The report on a finished image."""
+def make(closure, elf_path, image_path, port_folder, micropython, needs=None, ports=()):
+    """The report on a finished image; `needs`: {name: bytes} of what is compiled in."""
     elf = Elf(elf_path)
     flat = elf.flat()[1]
-    owners = _assign(elf, closure, Path(port_folder), Path(micropython))
+    owners = _assign(elf, closure, Path(port_folder), Path(micropython), needs or {})
     image = bytes_used(image_path)
     payload = image - loader_size(image_path)
     alone = {name: len(deflate.deflate_compress(data, 9)) for name, data in owners.items()}
@@ -89,6 +93,7 @@ def make(closure, elf_path, image_path, port_folder, micropython, ports=()):
 
     python = [row(("frozen", m.name), m.name, m.importers) for m in closure.frozen.values()]
     c_modules = [row(("c", name), name, who) for name, who in closure.builtin.items()]
+    compiled = [row(owner, owner[1]) for owner in owners if owner[0] == "need"]
     core = [row(name) for name in owners if isinstance(name, str)]
     bss = sum(s.size for s in elf.sections if s.name == ".bss")
     loader = loader_size(image_path)
@@ -97,6 +102,7 @@ def make(closure, elf_path, image_path, port_folder, micropython, ports=()):
         _largest_first(python),
         _largest_first(c_modules),
         _largest_first(core),
+        _largest_first(compiled),
         closure.features,
         list(ports),
         {
@@ -109,18 +115,23 @@ def make(closure, elf_path, image_path, port_folder, micropython, ports=()):
     )
 
 
-def _assign(elf, closure, port_folder, micropython):
+def _assign(elf, closure, port_folder, micropython, needs):
     """{owner: its bytes}; an owner is ("frozen", module), ("c", module) or the name of a group."""
     escaped = {re.sub(r"\W", "_", name): name for name in closure.frozen}
     files = _words_of_sources(port_folder, micropython)
     by_source = {Path(MODULES[name].source).name: name for name in closure.builtin}
     start, flat = elf.flat()
+    # The contents of a need have no symbol: the compiler makes a literal of them.
+    found = [(name, flat.find(data), data) for name, data in needs.items() if data]
+    literals = [Symbol(name, start + at, len(data), NEED) for name, at, data in found if at >= 0]
     owners, at = {}, 0
-    for symbol in sorted(elf.symbols(), key=lambda s: (s.address, -s.size)):
+    for symbol in sorted([*elf.symbols(), *literals], key=lambda s: (s.address, -s.size)):
         first, end = symbol.address - start, symbol.address - start + symbol.size
         if first < at or end > len(flat):
             continue  # another name of the same bytes, or in .bss
-        owner = _owner(CLONE.sub("", symbol.name), escaped, files, by_source)
+        owner = ("need", symbol.name)
+        if symbol.section != NEED:
+            owner = _owner(CLONE.sub("", symbol.name), escaped, files, by_source)
         owners.setdefault(OTHER, bytearray()).extend(flat[at:first])
         owners.setdefault(owner, bytearray()).extend(flat[first:end])
         at = end
