@@ -15,8 +15,8 @@ from tests.support.namespace import Namespace
 ADDRESS, KERNEL = "10.0.0.2", "10.0.0.1"
 MAC = "52:54:00:12:34:56"
 STATIC = f"address={ADDRESS}/24 gateway={KERNEL}"
-# One instruction is one nanosecond of the guest's clock; while it is halted, that clock keeps pace with
-# ours, so that timers fire as seldom as they do in reality.
+# One instruction is one nanosecond of the guest's clock; while it is halted, that clock keeps pace
+# with ours, so that timers fire as seldom as they do in reality.
 ICOUNT = "shift=0"
 
 
@@ -57,6 +57,13 @@ class Lab:
         while not ask():
             assert time.monotonic() < deadline, f"no answer\n{self.machine.text}"
         return self.machine.instructions() - start
+
+    def first(self, ask, within=20):
+        """Ask until there is an answer; returns the seconds since the start of QEMU."""
+        while not ask():
+            elapsed = time.monotonic() - self.machine.started
+            assert elapsed < within and not self.machine.ended, f"no answer\n{self.machine.text}"
+        return time.monotonic() - self.machine.started
 
     def cost(self, ask, count=200):
         """Instructions per request: the median of single ones."""

@@ -1,0 +1,218 @@
+"""How each number of the benchmark comes about. docs/benchmarks.md explains why this way.
+
+A measure returns {row name: {"value": number, ...}} for one or several rows. The machines are those
+of the tests: TCG, one processor, `pc`, TAP in a network namespace, a permanent neighbour entry.
+"""
+
+import ast
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support import images, load, malformed, stub
+from tests.support.instructions import ADDRESS, KERNEL, MAC, Lab, entry
+
+SMALL_ZONE = """\
+$ORIGIN bench.example.
+$TTL 3600
+@ SOA ns hostmaster 1 7200 3600 1209600 300
+@ NS ns
+ns A 10.0.0.1
+"""
+
+
+def measure(name, quick=False):
+    """Measure a row; those that come with it are returned, too."""
+    together = {"size-zone": size, "query": cost, "ping": cost, "malformed": flood}
+    return together.get(name, globals().get(name))(quick)
+
+
+def content(image):
+    """The bytes of a disk image up to the last that is not zero."""
+    return len(Path(image).read_bytes().rstrip(b"\0"))
+
+
+def size(quick):
+    with tempfile.TemporaryDirectory() as folder:
+        zone = Path(folder) / "small.zone"
+        zone.write_text(SMALL_ZONE)
+        without = content(images.build("dns", "--set", f"zone={zone}") / "dns.img")
+    return {
+        "size": {"value": without},
+        "size-zone": {"value": content(images.build("dns") / "dns.img")},
+    }
+
+
+def asker(lab, **options):
+    return lab.asker(53, load.bench_queries(), **options)
+
+
+def boot(quick):
+    elf = images.build("dns") / "dns.elf"
+    counts = []
+    for _ in range(3):
+        with Lab(elf, gdb=True) as lab:
+            counts.append(lab.first_answer(entry(elf), asker(lab, timeout=0.002)))
+    return {"boot": {"value": min(counts), "all": counts}}
+
+
+def cost(quick):
+    elf = images.build("dns") / "dns.elf"
+    count = 100 if quick else 1000
+    with Lab(elf) as lab:
+        lab.first(asker(lab, timeout=0.1))
+        lab.settle()
+        results = {}
+        for name, ask in (("ping", lab.pinger()), ("query", asker(lab))):
+            median, mean = lab.cost(ask, count)
+            results[name] = {"value": median, "mean": mean, "note": f"mean {mean:,.0f}"}
+    return results
+
+
+def serves(elf, kilobytes):
+    """Does a machine with so much memory boot and answer 20,000 queries under load?"""
+    try:
+        with Lab(elf, icount="", memory=f"{kilobytes}K") as lab:
+            lab.first(asker(lab, timeout=0.05), within=5)
+            counted = load.load(
+                lab.namespace, ADDRESS, 53, "window", 20_000, 20, "dns", load.bench_queries()
+            )
+            return counted["right"] == 20_000
+    except AssertionError:
+        return False
+
+
+def memory(quick):
+    """The smallest -m, to 64 KiB."""
+    elf = images.build("dns") / "dns.elf"
+    bad, good = 0, 32768
+    while good - bad > 64:
+        middle = (good + bad) // 128 * 64
+        if serves(elf, middle):
+            good = middle
+        else:
+            bad = middle
+    return {"memory": {"value": good}}
+
+
+def start(quick):
+    """An empty guest and ours in turn, from the start of QEMU; the difference of medians."""
+    elf = images.build("dns") / "dns.elf"
+    empty, ours = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        guest = Path(folder) / "empty"
+        guest.write_bytes(stub.multiboot())
+        for _ in range(5 if quick else 21):
+            with Lab(guest, icount="") as lab:
+                empty.append(lab.machine.wait_for("!", 10))
+            with Lab(elf, icount="") as lab:
+                ours.append(lab.first(asker(lab, timeout=0.001), within=10))
+    above = statistics.median(ours) - statistics.median(empty)
+    return {
+        "start": {
+            "value": round(above * 1000, 1),
+            "note": f"empty guest {statistics.median(empty) * 1000:.1f} ms,"
+            f" ours {statistics.median(ours) * 1000:.1f} ms",
+            "empty": empty,
+            "ours": ours,
+        }
+    }
+
+
+class Metered:
+    """A name server that says in the end what it allocated and counted (metered.py)."""
+
+    def __enter__(self):
+        service = str(images.ROOT / "tests" / "support" / "metered.py")
+        self.lab = Lab(images.build(service) / "metered.elf", icount="")
+        self.ask = asker(self.lab, timeout=0.5)
+        self.lab.first(asker(self.lab, timeout=0.05))
+        time.sleep(0.5)
+        return self
+
+    def load(self, count):
+        return load.load(
+            self.lab.namespace, ADDRESS, 53, "window", count, 20, "dns", load.bench_queries()
+        )
+
+    def malformed(self, count):
+        """Malformed frames, a query between them now and then; returns what has to be counted."""
+        frames = load.Frames(self.lab.namespace)
+        addresses = [bytes(map(int, text.split("."))) for text in (ADDRESS, KERNEL)]
+        mac = bytes.fromhex(MAC.replace(":", ""))
+        flood = malformed.Flood(mac, addresses[0], frames.mac, addresses[1])
+
+        def answered():
+            assert self.ask(), f"no answer\n{self.lab.machine.text}"
+
+        frames.flood(flood.frames(count), answered)
+        return flood.expected
+
+    def end(self):
+        """Stop the machine; returns its heap readings, ten a second, and its counters."""
+        time.sleep(0.3)
+        self.lab.machine.type(b"\x03")
+        self.lab.machine.wait()
+        words = dict(line.partition(" ")[::2] for line in self.lab.machine.text.splitlines())
+        readings = [int(word) for word in words["heap"].split()]
+        return readings, ast.literal_eval(words["counters"])
+
+    def __exit__(self, *_):
+        self.lab.close()
+
+
+def heap(quick):
+    count = 20_000 if quick else 100_000
+    with Metered() as metered:
+        metered.load(count)
+        readings, _ = metered.end()
+    # The first readings are from before the load.
+    value = (readings[-1] - readings[1]) / count
+    return {"heap": {"value": value, "note": f"{readings[-1]:,} bytes in use"}}
+
+
+def idle(quick):
+    with Lab(images.build("dns") / "dns.elf", icount="") as lab:
+        lab.first(asker(lab, timeout=0.05))
+        time.sleep(2)
+        before = lab.machine.cpu_ticks()
+        time.sleep(10)
+        value = lab.machine.cpu_ticks() - before
+        resident = lab.machine.resident()
+    return {"idle": {"value": value, "note": f"resident {resident / 1e6:.1f} MB"}}
+
+
+def flood(quick):
+    count = 50_000 if quick else 1_000_000
+    with Metered() as metered:
+        counted = metered.load(count)
+        expected = metered.malformed(count // 10)
+        readings, counters = metered.end()
+    unaccounted = sum(abs(counters.get(name, 0) - n) for name, n in expected.items())
+    grown = readings[-1] - readings[1]
+    return {
+        "flood": {
+            "value": count - counted["right"],
+            "note": "{stalls} stalls, {wrong} wrong, {seconds:.1f} s".format(**counted)
+            + f", heap grew by {grown} bytes",
+            "sender": counted,
+        },
+        "malformed": {"value": unaccounted, "note": f"{sum(expected.values()):,} sent"},
+    }
+
+
+def rate(quick):
+    count = 50_000 if quick else 300_000
+    rates = []
+    for _ in range(1 if quick else 3):
+        with Lab(images.build("dns") / "dns.elf", icount="") as lab:
+            lab.first(asker(lab, timeout=0.05))
+            before = lab.machine.cpu_ticks()
+            counted = load.load(
+                lab.namespace, ADDRESS, 53, "window", count, 20, "dns", load.bench_queries()
+            )
+            ticks = lab.machine.cpu_ticks() - before
+            rates.append((counted["right"] / counted["seconds"], ticks * 10_000 / count))
+    best, micros = max(rates)
+    return {"rate": {"value": round(best), "note": f"{micros:.1f} us of QEMU's CPU per query"}}
