@@ -15,6 +15,7 @@ from micropython import const
 HEAP = const(11)
 ORIGIN_LENGTH = const(1)
 WRITTEN = const(4)
+NEGATIVE = const(5)
 FIRST = const(0)
 COUNT = const(1)
 DATA = const(3)
@@ -271,3 +272,31 @@ class Message:
             o[pos] = 0
         work[AT] = pos + n
         return end + 1
+
+    @micropython.viper
+    def put_negative(self, out) -> int:
+        """Write the SOA of a negative answer, which the compiler has prepared: 1, 0 without room."""
+        t = ptr8(self.data)
+        o = ptr8(out)
+        work = ptr32(self.work)
+        pos = work[AT]
+        p = ptr32(t)[work[ZONE_AT] + NEGATIVE]
+        length = t[p] | t[p + 1] << 8
+        origins = t[p + 2] | t[p + 3] << 8
+        source = p + 4 + 2 * origins
+        if pos + length > work[LIMIT]:
+            return 0
+        i = 0
+        while i < length:
+            o[pos + i] = t[source + i]
+            i += 1
+        work[AT] = pos + length
+        n = work[ORIGIN_AT]
+        while origins:
+            p += 4
+            i = pos + (t[p] | t[p + 1] << 8)
+            o[i] = 0xC0 | n >> 8
+            o[i + 1] = n
+            p -= 2
+            origins -= 1
+        return 1

@@ -5,7 +5,7 @@ RFC 1034 section 4.3.2 (the algorithm), RFC 1035 (messages), RFC 2181 (clarifica
 (ANY: one RRset of the name), RFC 9471 (glue that does not fit truncates).
 No I/O, and no memory: the state of a query lives in the work area, which was made at start-up.
 
-`answer` parses and finds the name, `decide` follows the RFC's algorithm.  fast.py is a short cut.
+`answer` parses and finds the name, `decide` follows the RFC's algorithm.  server.py has a short cut.
 
     work area, u32 words
       0  counters: COUNTS and DROPS below, for runtime.counters
@@ -120,11 +120,9 @@ STAR = const(12)
 ORIGIN = const(0)
 ORIGIN_LENGTH = const(1)
 APEX = const(2)
-NEGATIVE_TTL = const(3)
-SOA = const(5)
-ORIGIN_LABELS = const(6)
-APEX_FAMILY = const(7)
-ZONE = const(9)
+ORIGIN_LABELS = const(3)
+NEGATIVE = const(5)
+ZONE = const(7)
 FIRST = const(0)
 COUNT = const(1)
 DATA = const(3)
@@ -383,20 +381,10 @@ class Responder:
                 outcome = TRUNCATED
         elif outcome >= NODATA and outcome <= NXDOMAIN:
             # RFC 2308 section 3.
-            zone = work[ZONE_AT]
-            i = int(
-                self.message.put(
-                    out,
-                    head[zone + SOA],
-                    head[zone + APEX_FAMILY],
-                    head[zone + APEX],
-                    work[ORIGIN_AT],
-                    head[zone + NEGATIVE_TTL],
-                )
-            )
+            i = int(self.message.put_negative(out))
             work[AUTHORITY] = i
             if i == 0:
-                # The code of a name that does not exist is right even so.
+                # The code is right even so.
                 work[FLAGS] |= TC
         return int(self.finish(out, outcome))
 

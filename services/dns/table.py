@@ -7,12 +7,12 @@ Numbers are little-endian; offsets count from the first byte of the table.
      0  MAGIC "IOZ" and the version        0  ORIGIN   offset of its wire form, lower case
      1  SIZE        bytes of the table     1  LENGTH   bytes of it, with the root's zero
      2  ZONES       how many               2  APEX     its node
-     3  DIRECTORY   offset / 4 of zones    3  TTL      offset of the TTL of negative answers
+     3  DIRECTORY   offset / 4 of zones    3  LABELS   of the origin, without the root
      4  SLOTS       offset                 4  WRITTEN  offset of the origin as the file spells it
-     5  MASK        slots - 1              5  SOA      offset of the RRset SOA in the apex' shape
-     6  MULTIPLIER  of the hash               6  LABELS   how many, without the root
-     7  NODES       how many, with node 0   7  FAMILY   offset / 4 of the apex' family
-     8  PARENTS     offset of a column      8  VARIANTS offset / 4 of the origin for comparison
+     5  SHIFT       30 - log2(slots)       5  NEGATIVE offset of the SOA of negative answers
+     6  MULTIPLIER  of the hash            6  VARIANTS offset / 4 of the origin for comparison
+     7  NODES       how many, with node 0
+     8  PARENTS     offset of a column
      9  KINDS       offset of a column
     10  FAMILIES    offset / 4
     11  HEAP        offset
@@ -24,6 +24,10 @@ VARIANTS compare an origin of n bytes with aligned words, wherever it begins in 
 0 to 3 in a word, k = (n + 6) // 4 words of its bytes, and k words of masks: 0 before and behind the
 origin, 0xDF for a letter, so that case does not count, else 0xFF.
 
+NEGATIVE is the record that comes with "no such name" and "no such data" (RFC 2308), ready to be
+copied: u16 its length; u16 how many offsets; that many u16, where in the record a pointer to the
+origin belongs; the record.
+
 A node is a name that exists: it owns records, or a name below it does (an empty non-terminal).
 Nodes are numbered from 1; 0 says "none".  A node knows its parent and one label, not its full name,
 so a name is found as RFC 1034 section 4.3.2 says: label by label from the apex down, and where
@@ -32,7 +36,8 @@ the walk ends the answer is decided: at the name, at a zone cut, or at the close
 A column has one entry per node, split into planes: all low bytes first, then all second bytes, then
 all third ones.  Planes of sorted numbers are runs, and runs cost nothing once deflated.
 
-    slots         hash of (parent, label) -> node, open addressing, linear probing; planes
+    slots         hash of (parent, label) -> node, open addressing, linear probing; planes.  The
+                  hash takes the label by words: see `find`
     PARENTS       node -> parent
     KINDS         node -> family
 
@@ -41,7 +46,8 @@ A family is all nodes with labels of one length and one shape.  They have consec
     family, u32 each
      0  FIRST     its first node
      1  COUNT     how many nodes
-     2  LABELS    offset of the labels: COUNT first bytes, COUNT second bytes, ...; lower case
+     2  LABELS    offset / 4 of the labels in lower case, each with its length byte, zeros behind
+                  to full words: COUNT first words, COUNT second words, ...
      3  DATA      offset of the planes that hold the rdata, or point to it: COUNT bytes each
      4  SHAPE     offset of the shape
      5  LENGTH    bytes of a label
@@ -73,7 +79,7 @@ SIZE = const(1)
 ZONES = const(2)
 DIRECTORY = const(3)
 SLOTS = const(4)
-MASK = const(5)
+SHIFT = const(5)
 MULTIPLIER = const(6)
 NODES = const(7)
 PARENTS = const(8)
@@ -89,13 +95,11 @@ HEADER = const(15)
 ORIGIN = const(0)
 ORIGIN_LENGTH = const(1)
 APEX = const(2)
-NEGATIVE_TTL = const(3)
+ORIGIN_LABELS = const(3)
 WRITTEN = const(4)
-SOA = const(5)
-ORIGIN_LABELS = const(6)
-APEX_FAMILY = const(7)
-VARIANTS = const(8)
-ZONE = const(9)
+NEGATIVE = const(5)
+VARIANTS = const(6)
+ZONE = const(7)
 
 # Family.
 FIRST = const(0)
@@ -157,7 +161,8 @@ class Table:
         work = ptr32(self.work)
         starts = ptr8(work)
         slots = head[SLOTS]
-        mask = head[MASK]
+        shift = head[SHIFT]
+        size = 1 << 30 - shift
         multiplier = head[MULTIPLIER]
         nodes = head[NODES]
         parents = head[PARENTS]
@@ -175,19 +180,23 @@ class Table:
         while labels:
             first = at + starts[STARTS + labels - 1]
             length = q[first]
-            last = first + length
+            # The hash: parent, then the words of the label, each byte with the bit set that tells
+            # lower from upper case.  All arithmetic modulo 2^30; the high bits are the best.
             value = node
-            i = first
-            while i < last:
+            word = 0
+            i = 0
+            while i <= length:
+                word |= (q[first + i] | 0x20) << ((i & 3) << 3)
+                if i & 3 == 3 or i == length:
+                    value = value * multiplier + word
+                    word = 0
                 i += 1
-                value = value * multiplier + (q[i] | 0x20)
-            value &= 0x3FFFFFFF
-            slot = (value ^ (value >> 15)) & mask
+            slot = (value * multiplier & 0x3FFFFFFF) >> shift
             candidate = family
             while True:
-                child = t[slots + slot] | t[slots + mask + 1 + slot] << 8
+                child = t[slots + slot] | t[slots + size + slot] << 8
                 if wide:
-                    child |= t[slots + 2 * mask + 2 + slot] << 16
+                    child |= t[slots + 2 * size + slot] << 16
                 if child == 0:
                     break
                 kind = t[kinds + child]
@@ -203,18 +212,22 @@ class Table:
                     if parent == node:
                         # Backwards: labels that differ often differ in their last bytes.
                         count = head[candidate + COUNT]
-                        p = head[candidate + LABELS] + length * count
-                        p += child - head[candidate + FIRST]
-                        i = last
-                        while i > first:
-                            p -= count
-                            byte = q[i]
-                            if byte != t[p] and (byte < 65 or byte > 90 or byte + 32 != t[p]):
+                        p = head[candidate + LABELS] + child - head[candidate + FIRST]
+                        p = p + count * (length >> 2) << 2
+                        i = length
+                        while i:
+                            byte = q[first + i]
+                            c = t[p + (i & 3)]
+                            if byte != c and (byte < 65 or byte > 90 or byte + 32 != c):
                                 break
+                            if i & 3 == 0:
+                                p -= count << 2
                             i -= 1
-                        if i == first:
+                        if i == 0:
                             break
-                slot = (slot + 1) & mask
+                slot += 1
+                if slot == size:
+                    slot = 0
             if child == 0:
                 break
             node = child

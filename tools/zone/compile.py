@@ -33,7 +33,7 @@ AT_CUT = {NS, DS, A, AAAA}  # what is served of the records at a zone cut, and .
 GLUE = {A, AAAA}  # ... below it
 LOAD = 0.7  # of the hash index
 TRIES = 400_000  # names hashed in search of the best multiplier
-MULTIPLIERS = (31, 33, 37, 43, 59, 131, 257, 263, 521, 1031, 1297, 2053, 4099, 5741, 8209, 9973)
+MULTIPLIERS = tuple(0x2545F491 + 0x1D3A5E2C * n & 0x3FFFFFFF | 1 for n in range(16))
 
 
 def compile_zone(path):
@@ -183,12 +183,12 @@ class _Layout:
         header[table.DIRECTORY], header[table.FAMILIES] = directory // 4, families // 4
         header[table.STAR] = self.append(b"\x01*\x00")
         shapes = self.append_shapes()
-        self.put_zones(directory, families, shapes)
+        self.put_zones(directory)
         self.put_families(families, shapes, header)
         header[table.PARENTS] = self.append(self.parents(2 + header[table.WIDE]))
         header[table.KINDS] = self.append(self.kinds(1 + header[table.MANY]))
         slots, header[table.MULTIPLIER] = self.slots()
-        header[table.MASK] = len(slots) - 1
+        header[table.SHIFT] = 31 - len(slots).bit_length()
         header[table.SLOTS] = self.append(_column(slots, 2 + header[table.WIDE]))
         header[table.SIZE] = len(self.table)
         if len(self.table) >= 1 << 30:
@@ -211,26 +211,19 @@ class _Layout:
                 shapes[shape] = self.append(shape)
         return shapes
 
-    def put_zones(self, directory, families, shapes):
+    def put_zones(self, directory):
         apexes = {node.zone: node for node in self.nodes if not node.labels}
         for index, zone in enumerate(self.zones):
             apex = apexes[index]
             written = apex.rrsets[SOA].owner.to_wire()
-            soa = sorted(apex.rrsets).index(SOA)
-            (record,) = apex.rrsets[SOA].rdatas
             words = [0] * table.ZONE
             words[table.ORIGIN] = self.append(zone.origin.to_wire())
             words[table.ORIGIN_LENGTH] = len(written)
             words[table.APEX] = self.numbers[apex.key]
-            # RFC 2308 section 5.
-            ttl = min(apex.rrsets[SOA].ttl, record.minimum)
-            words[table.NEGATIVE_TTL] = self.append(struct.pack(">I", ttl))
-            words[table.WRITTEN] = self.append(written)
-            words[table.SOA] = shapes[apex.shape] + table.RRSETS + soa * table.RRSET
             words[table.ORIGIN_LABELS] = len(zone.origin.labels) - 1
-            family = next(i for i, members in enumerate(self.families) if apex in members)
+            words[table.WRITTEN] = self.append(written)
+            words[table.NEGATIVE] = self.append(_negative(apex.rrsets[SOA], zone.origin))
             words[table.VARIANTS] = self.append(_variants(zone.origin.to_wire())) // 4
-            words[table.APEX_FAMILY] = families // 4 + table.FAMILY * family
             self.put(directory + 4 * table.ZONE * index, words)
 
     def put_families(self, families, shapes, header):
@@ -252,7 +245,9 @@ class _Layout:
             words = [0] * table.FAMILY
             words[table.FIRST] = first
             words[table.COUNT] = len(members)
-            words[table.LABELS] = self.append(_transposed([node.label for node in members]))
+            words[table.LABELS] = (
+                self.append(_word_columns([_words(n.label) for n in members])) // 4
+            )
             words[table.DATA] = self.append(_transposed(rows))
             words[table.SHAPE] = shapes[members[0].shape]
             words[table.LABEL_LENGTH] = len(members[0].label)
@@ -274,7 +269,7 @@ class _Layout:
     def slots(self):
         """(slots, multiplier): the best index of some."""
         keys = [
-            (number, self.numbers[node.parent], node.label)
+            (number, self.numbers[node.parent], hash_words(node.label))
             for number, node in enumerate(self.nodes, 1)
             if node.labels
         ]
@@ -287,25 +282,35 @@ class _Layout:
         return slots, multiplier
 
 
-def slot_of(parent, label, multiplier, mask):
-    """The slot where the search for a label under a parent begins; table.find does the same."""
-    value = parent
-    for byte in label:
-        value = value * multiplier + (byte | 0x20)
-    value &= 0x3FFFFFFF
-    return (value ^ value >> 15) & mask
+def hash_words(label):
+    """The words of a label as the hash takes them: the bit for lower case set in every byte."""
+    data = bytes(byte | 0x20 for byte in (len(label), *label))
+    data = data.ljust((len(data) + 3) // 4 * 4, b"\0")
+    return struct.unpack(f"<{len(data) // 4}I", data)
+
+
+def slot_of(parent, words, multiplier, shift):
+    """The slot where the search for a label under a parent begins; Table.find does the same."""
+    for word in words:
+        parent = parent * multiplier + word
+    return (parent * multiplier & 0x3FFFFFFF) >> shift
+
+
+def _words(label):
+    """A label with its length byte, and zeros up to a full word."""
+    return (bytes((len(label),)) + label).ljust((len(label) + 4) // 4 * 4, b"\0")
 
 
 def _index(keys, size, multiplier):
     """(probes of all searches, slots, multiplier)."""
     slots = [0] * size
-    mask = size - 1
+    shift = 31 - size.bit_length()
     probes = 0
-    for number, parent, label in keys:
-        slot = slot_of(parent, label, multiplier, mask)
+    for number, parent, words in keys:
+        slot = slot_of(parent, words, multiplier, shift)
         probes += 1
         while slots[slot]:
-            slot = (slot + 1) & mask
+            slot = (slot + 1) % size
             probes += 1
         slots[slot] = number
     return probes, slots, multiplier
@@ -329,3 +334,29 @@ def _column(numbers, planes):
 def _transposed(rows):
     """Rows of equal length -> all first bytes, all second bytes, ..."""
     return b"".join(map(bytes, zip(*rows, strict=True)))
+
+
+def _word_columns(rows):
+    """Rows of equal length -> all first words, all second words, ..."""
+    return b"".join(row[i : i + 4] for i in range(0, len(rows[0]), 4) for row in rows)
+
+
+def _negative(rrset, origin):
+    """The SOA of negative answers; see NEGATIVE in table.py."""
+    (soa,) = rrset.rdatas
+    # RFC 2308 section 5: the smaller of the two.
+    ttl = min(rrset.ttl, soa.minimum)
+    rdata = bytearray()
+    origins = [0]
+    for name in (soa.mname, soa.rname):
+        stored = _name(name, origin)
+        if stored[-1] == table.ORIGIN_MARK and len(origin) > 1:
+            # The mark becomes a pointer.
+            origins.append(12 + len(rdata) + len(stored) - 1)
+            stored += b"\0"
+        else:
+            stored = name.to_wire()
+        rdata += stored
+    rdata += struct.pack(">IIIII", soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum)
+    record = struct.pack(">HHHIH", 0, SOA, IN, ttl, len(rdata)) + rdata
+    return struct.pack(f"<{len(origins) + 2}H", len(record), len(origins), *origins) + record
