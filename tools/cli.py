@@ -152,9 +152,9 @@ def main(arguments):
 
 def build(options):
     """Have SCons make the images of a service; returns their folder."""
-    from tools import closure, needs
+    from tools import needs
 
-    service = closure.find_service(_service(options), ROOT)
+    service = _find(options)
     settings = []
     for text in options.settings:
         # Paths are relative to where the user is; SCons works in the root folder.
@@ -162,7 +162,8 @@ def build(options):
         found = needs.read(service, ROOT, [text]).files.get(name)
         settings.append(f"{name}={found.path}" if found else text)
     command = [sys.executable, "-m", "SCons", "-Q", f"--directory={ROOT}"]
-    command += [f"SERVICE={service.path if service.folder != ROOT else service.name}"]
+    if options.service:
+        command += [f"SERVICE={service.path if service.folder != ROOT else service.name}"]
     command += [f"--set={text}" for text in settings]
     command += [f"DEVELOPMENT={int(options.development)}"] + ["--silent"] * (not options.verbose)
     if options.command == "build" and options.append:
@@ -180,19 +181,19 @@ def build(options):
     return folder
 
 
-def _service(options):
-    if options.service:
-        return options.service
-    if options.development:
-        return "hello"
-    raise UserError(f"which service? {SERVICE}")
+def _find(options):
+    from tools import closure
+
+    if not (options.service or options.development):
+        raise UserError(f"which service? {SERVICE}")
+    return closure.find_service(options.service or "hello", ROOT)
 
 
 def _folder(options):
-    from tools import closure
-
-    name = closure.find_service(_service(options), ROOT).name
-    folder = ROOT / "build" / ("development" if options.development else "") / name
+    """build/NAME, build/development-NAME, or build/development where no service is named."""
+    name = _find(options).name
+    parts = ["development"] * options.development + [name] * bool(options.service)
+    folder = ROOT / "build" / "-".join(parts)
     if not (folder / "report.json").is_file():
         raise UserError(f"{name} is not built yet: leave --no-build away")
     return folder
@@ -221,4 +222,10 @@ def clean(root, everything):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has seen enough
+        status = 1
+    sys.exit(status)

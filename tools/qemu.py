@@ -80,9 +80,8 @@ def boot(folder, options):
         return ["-kernel", str(folder / f"{folder.name}.elf"), "-append", line]
     # The image of the build, but with this command line.
     image = folder / "run.img"
-    loader = folder.parents[len(folder.parts) - folder.parts.index("build") - 2] / "loader"
-    loader_bytes = (loader / "loader.bin").read_bytes()
-    disk.write_sparse(image, disk.disk_image(folder / f"{folder.name}.elf", loader_bytes, line))
+    loader = (folder.parent / "loader/loader.bin").read_bytes()
+    disk.write_sparse(image, disk.disk_image(folder / f"{folder.name}.elf", loader, line))
     device = "virtio-blk-pci" if options.disk == "virtio" else "ide-hd"
     return [
         *("-drive", f"file={image},format=raw,if=none,id=disk0"),

@@ -50,7 +50,9 @@ def importos(*arguments, timeout=900):
 def build(service, *options):
     """`./importos build SERVICE OPTIONS` -> the folder of a copy of what it made."""
     key = hashlib.sha256("\0".join((service, *options)).encode()).hexdigest()[:8]
-    name = "development" if "--development" in options else Path(service).stem
+    name = "development" if service == "--development" else Path(service).stem
+    if "--development" in options:
+        name = f"development-{name}"
     copy = BUILT / f"{name}-{key}"
     with lock("images"):
         importos("build", service, *options)
