@@ -16,6 +16,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+RELEASE = "1744675200"  # 2025-04-15, when MicroPython 1.25.0 came out
+
 NAME = re.compile(r"MP_QSTR_([_a-zA-Z0-9]+)")
 MODULE = re.compile(
     r"(?:MP_REGISTER_MODULE|MP_REGISTER_EXTENSIBLE_MODULE|MP_REGISTER_MODULE_DELEGATION)\(.*?,\s*.*?\);"
@@ -32,7 +34,9 @@ def main(micropython, folder, compiler, qstrdefs, sources):
         (out / name).write_text("")  # the sources include them
 
     version = [sys.executable, py / "makeversionhdr.py", out / "mpversion.h"]
-    subprocess.run(version, check=True, capture_output=True)
+    # Not the version and date of the checkout around it: the same source makes the same image.
+    fixed = {**os.environ, "GIT_DIR": "/nonexistent", "SOURCE_DATE_EPOCH": RELEASE}
+    subprocess.run(version, check=True, capture_output=True, env=fixed)
 
     def preprocess(some):
         return subprocess.run(
