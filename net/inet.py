@@ -46,7 +46,7 @@ class Inet:
         self.routes = Routes()
         self.ethernet = Ethernet(nic.mac, registry)
         self.arp = Arp(nic.mac, timers, registry)
-        self.ip4 = Ip4(self.routes, timers, random, registry)
+        self.ip4 = Ip4(nic.mtu, self.routes, timers, random, registry)
         self.fragmentation = Fragmentation(registry)
         self.reassembly = Reassembly(timers, registry)
         self.icmp = Icmp(self.ip4.address, timers, registry)

@@ -123,7 +123,7 @@ ANY_BROADCAST = const(0x03)  # of the link: broadcast or multicast
 
 
 class Ip4:
-    def __init__(self, routes, timers, random, registry):
+    def __init__(self, mtu, routes, timers, random, registry):
         self.state = bytearray(_TABLE + PATHS * _ROW)
         self.state[_LAST_PATH] = PATHS - 1
         self.count = registry.add(Counters("ip4", COUNTS, DROPS, self.state)).count
@@ -134,7 +134,7 @@ class Ip4:
         self.routes = routes
         self.timers = timers
         self.path_mtus = []  # of (destination, mtu, when), the oldest first
-        self.configure(NOWHERE, 0, SMALLEST_MTU)
+        self.configure(NOWHERE, 0, mtu)
         # Slots: up, out, sideways.
         self.icmp = self.udp = self.tcp = self.unknown
         self.resolve = None

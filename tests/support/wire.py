@@ -206,7 +206,7 @@ class Wrapper:
         self.mac = below.mac
         self.mtu = below.mtu
         self.allocate = below.allocate
-        self.receive = None
+        self.receive = below.receive
         below.receive = self.hear
 
     @property
