@@ -9,15 +9,15 @@
     closure.config()    text of image_config.h, equal for images that can share all C objects
 
 The law: what is imported is in the image, and nothing else is.
-- An import under `try` with `except ImportError` is optional.  Where everything in the `try` is found,
-  the imports of its handler are dead and stay out.
+- An import under `try` with `except ImportError` is optional.  Where everything in the `try` is
+  found, the imports of its handler are dead and stay out.
 - An import under `if` is in, unless the condition is TYPE_CHECKING or asks for CPython.
 - `from package import name` brings in package/name.py if there is one, else `name` has to be bound
   in the package.
 - A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
   module-level `__getattr__`, brings in the parts whose names are used.
 - An import inside a function counts like any other; only in MicroPython's own library it may fail.
-- COMPANIONS are in although nobody imports them: the drivers of a network, where there is a network.
+- COMPANIONS are in although nobody imports them: where there is a network, its drivers.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
 Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cross checks.
@@ -453,7 +453,7 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def setting(self, holder, name, node):
-        """`machine.settings.get("log")` and `settings["log"]` declare that the image reads `log`."""
+        """`machine.settings.get("log")` and `settings["log"]`: the image reads `log`."""
         if (_dotted(holder) or "").split(".")[-1] == "settings":
             self.walk.settings.setdefault(name, self.where(node))
 

@@ -1,9 +1,9 @@
-"""The modules MicroPython has in C, the macro that switches each on, and what else an import implies.
+"""The modules MicroPython has in C, the switch of each, and what else an import implies.
 
-A macro is 1 in an image exactly when the module is imported there.  Names not listed here cannot be
-imported from C in this machine, because they belong to boards (`machine`, `bluetooth`), need a host
-(`ffi`) or have a Python implementation of ours.  `sys` and `builtins` are always there: MicroPython's
-own import needs sys.path.
+A macro is 1 in an image exactly when the module is imported there.  Names not listed here cannot
+be imported from C in this machine, because they belong to boards (`machine`, `bluetooth`), need a
+host (`ffi`) or have a Python implementation of ours.  `sys` and `builtins` are always there:
+MicroPython's own import needs sys.path.
 
 Neighbours: closure.py reads the tables and writes image_config.h from them.
 """
@@ -52,9 +52,9 @@ MODULES = {
     "uctypes": CModule("MICROPY_PY_UCTYPES", "extmod/moductypes.c"),
 }
 
-# What costs kilobytes and follows from the language used, not from an import.  Smaller switches stay
-# where port/micropython/mpconfigport.h puts them: if every builtin were a switch, nearly every edit
-# of a service would be a new configuration, that is, a compilation of all of MicroPython.
+# What costs kilobytes and follows from the language used, not from an import.  Smaller switches
+# stay where port/micropython/mpconfigport.h puts them: if every builtin were a switch, nearly every
+# edit of a service would be a new configuration, that is, a compilation of all of MicroPython.
 FEATURES = {
     "float": ("MICROPY_FLOAT_IMPL", "MICROPY_FLOAT_IMPL_DOUBLE", "MICROPY_FLOAT_IMPL_NONE"),
     "complex": ("MICROPY_PY_BUILTINS_COMPLEX", "1", "0"),

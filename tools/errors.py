@@ -1,4 +1,4 @@
-"""The one exception that means "you, the user": its text is a sentence and is shown without traceback."""
+"""The one exception that means "you, the user": a sentence, shown without traceback."""
 
 
 class UserError(Exception):

@@ -4,9 +4,9 @@
 
 apt does the transport and checks the archive's signatures, with a configuration of our own below
 build/, so that nothing of the system's is changed: the mirror is the one the machine already uses,
-the suite is the one that has our version.  The tarball also has to have the hash that is pinned here.
-A local checkout takes the place of the download for people on other systems; it is copied, never
-touched.  Everything is redone when port/micropython/patches change.
+the suite is the one that has our version.  The tarball also has to have the hash that is pinned
+here.  A local checkout takes the place of the download for people on other systems; it is copied,
+never touched.  Everything is redone when port/micropython/patches change.
 
 Left out: the patches Debian carries; they concern Debian's packages, not the source we use.
 """
