@@ -71,6 +71,7 @@ void interrupts_wait(const uint32_t *seen, int32_t deadline);
 
 // cpu/timer.c: the one-shot
 void timer_init(void);
+void timer_measure(void);
 unsigned timer_line(void);
 void timer_arm(uint32_t milliseconds);
 void timer_disarm(void);

@@ -1,7 +1,7 @@
 // The one-shot timer: the local APIC's, or the PIT where there is no APIC.  There is no tick.
 //
 // The APIC's timer counts a bus clock that no register tells.  QEMU and KVM have 1 GHz; elsewhere
-// it is measured from boot to the first use, and long deadlines are shortened by what the
+// it is measured while Python comes up, and long deadlines are shortened by what the
 // measurement may be wrong: a timer that fires early is armed again for the rest.
 #include "port.h"
 
@@ -29,7 +29,7 @@ enum {
 };
 
 static bool have_apic;
-static uint32_t khz; // counts per millisecond; 0: not measured yet
+static uint32_t khz; // counts per millisecond
 static uint64_t measured_from;
 
 static inline volatile uint32_t *apic(uint32_t offset) {
@@ -58,15 +58,21 @@ void timer_init(void) {
     measured_from = rdtsc();
 }
 
-static void measure(void) {
+// Called once, when enough has happened since timer_init to measure by.
+void timer_measure(void) {
+    if (!have_apic) {
+        return;
+    }
+    uint32_t tsc_khz = clock_khz(); // may spin: before the two are read
     uint32_t counts = 0xffffffff - *apic(CURRENT_COUNT);
     uint64_t ticks = rdtsc() - measured_from;
-    khz = (uint32_t)((uint64_t)counts * clock_khz() / ticks);
+    khz = (uint32_t)(counts * (uint64_t)tsc_khz / ticks);
     if (khz > KNOWN_KHZ - KNOWN_KHZ / 16 && khz < KNOWN_KHZ + KNOWN_KHZ / 16) {
         khz = KNOWN_KHZ;
     } else {
         khz -= khz / 32;
     }
+    *apic(INITIAL_COUNT) = 0;
     *apic(LVT_TIMER) = TIMER_VECTOR;
 }
 
@@ -76,9 +82,6 @@ unsigned timer_line(void) {
 
 void timer_arm(uint32_t milliseconds) {
     if (have_apic) {
-        if (!khz) {
-            measure();
-        }
         uint64_t counts = (uint64_t)milliseconds * khz;
         *apic(INITIAL_COUNT) = counts >> 32 ? 0xffffffff : (uint32_t)counts;
         return;

@@ -7,7 +7,7 @@ typedef double double_t;
 #define NAN           __builtin_nanf("")
 #define INFINITY      __builtin_inff()
 #define HUGE_VAL      __builtin_inf()
-#define nan(text)       __builtin_nan(text)
+#define nan(text)     __builtin_nan(text)
 #define isnan(x)      __builtin_isnan(x)
 #define isinf(x)      __builtin_isinf(x)
 #define isfinite(x)   __builtin_isfinite(x)

@@ -51,9 +51,14 @@ void micropython_main(void) {
     mp_stack_set_top(stack_top);
     mp_stack_set_limit((mp_uint_t)(stack_top - stack_bottom) - STACK_RESERVE);
     MP_STATE_MEM(gc_block_stack) = mark_stack;
+    bool measured = false;
     for (;;) {
         gc_init_growing((void *)heap_start, (void *)heap_end, FIRST_HEAP);
         mp_init();
+        if (!measured) {
+            timer_measure();
+            measured = true;
+        }
 #if IMPORTOS_DEVELOPMENT
         size_t length;
         if (option("service", &length)) {
