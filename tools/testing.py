@@ -107,7 +107,7 @@ def main(arguments):
     rungs = [argument for argument in arguments if argument in RUNGS]
     others = [argument for argument in arguments if argument not in RUNGS]
     if others and not rungs:
-        return pytest(others)
+        return pytest(["-m", "not stress", *others])  # a later -m wins
     rungs = rungs or DEFAULT
     results = []
 

@@ -50,7 +50,7 @@ class Slirp:
         rules = "".join(
             f",hostfwd=udp:127.0.0.1:{host}-:{guest}" for host, guest in self.forwards.items()
         )
-        return f"user,id=net0,restrict=on{rules}", ()
+        return f"user,id=net0{rules}", ()
 
 
 class Tap:
@@ -231,8 +231,8 @@ class Machine:
 
     @property
     def text(self):
-        """All that came over the serial line so far."""
-        return self.console.decode("utf-8", "replace")
+        """All that came over the serial line so far; a terminal's CR LF is one end of line."""
+        return self.console.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def wait_for(self, marker, timeout=20):
         """Wait until the console shows a text; returns the seconds since the start of QEMU."""

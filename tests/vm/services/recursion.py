@@ -1,0 +1,5 @@
+"""A service that calls itself for ever."""
+
+
+def start(machine):
+    start(machine)
