@@ -1,0 +1,314 @@
+"""tools/closure.py: what is imported is in the image, and nothing else is."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.build.project import Project
+from tools.closure import find_service
+from tools.cmodules import FEATURES, MODULES
+from tools.errors import UserError
+
+START = "\ndef start(machine):\n    pass\n"
+ALWAYS = {"image", "runtime.boot", "services.main"}
+
+
+@pytest.fixture
+def follow(tmp_path):
+    """follow("import a", {"net/a.py": ""}) -> the closure of a service of that text."""
+
+    def follow(text, files=None):
+        return Project(tmp_path, {"services/main.py": text + START, **(files or {})}).follow()
+
+    return follow
+
+
+def names(closure):
+    return set(closure.frozen) - ALWAYS
+
+
+def test_nothing_imported_nothing_frozen(follow):
+    closure = follow("", {"net/unused.py": ""})
+    assert names(closure) == set()
+    assert set(closure.builtin) == {"builtins", "sys"}
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ("import net.a", {"net.a"}),
+        ("import net.a as b", {"net.a"}),
+        ("from net import a", {"net.a"}),
+        ("from net.a import x", {"net.a"}),
+        ("from net.a import *", {"net.a"}),
+        ("import net.p.q", {"net.p", "net.p.q"}),
+        ("from net.p import q", {"net.p", "net.p.q"}),
+        ("from net.p import y", {"net.p"}),
+        ("from .other import z", {"services.other"}),
+        ("from . import other", {"services.other"}),
+        ("if x:\n    import net.a\nelse:\n    import net.b", {"net.a", "net.b"}),
+        ("def late():\n    import net.a", {"net.a"}),
+        ("if TYPE_CHECKING:\n    import net.a", set()),
+        ("if sys.implementation.name == 'cpython':\n    import net.a", set()),
+        ("if sys.implementation.name != 'cpython':\n    import net.a", {"net.a"}),
+        ("__import__('net.a')", {"net.a"}),
+        ("async def f(x=__import__('net.b')):\n    pass", {"net.b"}),
+        # Relative imports inside a package, from its __init__ and from its parts.
+        ("import net.deep", {"net.deep", "net.deep.one", "net.deep.two"}),
+    ],
+)
+def test_every_form_of_import(follow, text, found):
+    files = {
+        "net/a.py": "x = 1\n",
+        "net/b.py": "",
+        "net/p/__init__.py": "y = 1\n",
+        "net/p/q.py": "",
+        "services/other.py": "z = 1\n",
+        "net/deep/__init__.py": "from . import one\n",
+        "net/deep/one.py": "from .two import three\n",
+        "net/deep/two.py": "three = 3\n",
+    }
+    assert names(follow(text, files)) == found
+
+
+def test_importers_are_named(follow):
+    closure = follow("import net.a, net.b", {"net/a.py": "from net import b", "net/b.py": ""})
+    assert closure.frozen["net.b"].importers == {"net.a", "services.main"}
+    assert closure.frozen["net.b"].source_name == "net/b.py"
+
+
+def test_a_package_is_frozen_under_its_init(follow):
+    closure = follow("import net.p", {"net/p/__init__.py": ""})
+    assert closure.frozen["net.p"].source_name == "net/p/__init__.py"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("import nothing", "services/main.py:1: cannot import nothing: no such module"),
+        ("\n\nimport net.nothing", "services/main.py:3: cannot import net.nothing: net has no"),
+        ("from net.a import b", "services/main.py:1: cannot import b from net.a"),
+        ("from net import b", "services/main.py:1: cannot import b from net"),
+        ("import tools.cli", "tools/ stays on the host"),
+        ("import re.sub", "services/main.py:1: cannot import re.sub"),
+        ("from .... import a", "services/main.py:1: a relative import reaches above"),
+        ("def f():\n    import threading", "services/main.py:2: cannot import threading"),
+        ("x = = 1", "services/main.py:1: "),
+    ],
+)
+def test_what_cannot_be_imported_is_named_with_file_and_line(
+    follow, monkeypatch, tmp_path, text, message
+):
+    monkeypatch.chdir(tmp_path)
+    files = {"net/a.py": "x = 1\n", "tools/cli.py": ""}
+    with pytest.raises(UserError) as error:
+        follow(text, files)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("handler", ["ImportError", "(OSError, ImportError)", "Exception", ""])
+def test_an_import_that_may_fail_is_optional(follow, handler):
+    text = f"try:\n    import nothing\nexcept {handler}:\n    import net.instead\n"
+    assert names(follow(text, {"net/instead.py": ""})) == {"net.instead"}
+
+
+def test_the_handler_of_an_import_that_works_is_dead(follow):
+    text = "try:\n    import net.a\nexcept ImportError:\n    import net.b\n"
+    assert names(follow(text, {"net/a.py": "", "net/b.py": ""})) == {"net.a"}
+
+
+def test_a_try_for_something_else_excuses_nothing(follow):
+    with pytest.raises(UserError):
+        follow("try:\n    import nothing\nexcept OSError:\n    pass\n")
+
+
+LAZY = """
+_attrs = {"Lock": "lock", "Event": "event"}
+def __getattr__(name):
+    return getattr(__import__(_attrs[name], None, None, True, 1), name)
+"""
+
+
+@pytest.mark.parametrize(
+    "text, parts",
+    [
+        ("import net.lazy", set()),
+        ("from net.lazy import Lock", {"net.lazy.lock"}),
+        ("import net.lazy as l\nl.Lock()", {"net.lazy.lock"}),
+        ("import net.lazy\nnet.lazy.Event()", {"net.lazy.event"}),
+    ],
+)
+def test_a_lazy_package_brings_in_what_is_used(follow, text, parts):
+    files = {"net/lazy/__init__.py": LAZY, "net/lazy/lock.py": "", "net/lazy/event.py": ""}
+    assert names(follow(text, files)) == {"net.lazy"} | parts
+
+
+def test_micropythons_own_library_may_fail_in_functions_only(tmp_path):
+    files = {
+        "services/main.py": "import asyncio" + START,
+        "micropython/extmod/asyncio/__init__.py": "def f():\n    import socket\n",
+    }
+    project = Project(tmp_path, files)
+    assert "asyncio" in project.follow().frozen
+    project.write("micropython/extmod/asyncio/__init__.py", "import socket\n")
+    with pytest.raises(UserError, match="cannot import socket"):
+        project.follow()
+
+
+# C modules and features.
+
+
+def test_a_c_module_is_switched_on_by_its_import(follow):
+    closure = follow("import re, json")
+    assert closure.builtin["json"] == ["services.main"]
+    config = closure.config()
+    for name, module in MODULES.items():
+        if module.macro:
+            assert f"#define {module.macro} ({int(name in ('re', 'json'))})\n" in config
+
+
+def test_the_development_image_has_everything(follow):
+    config = follow("").config(development=True)
+    assert "(0)" not in config.replace("MICROPY_FLOAT_IMPL_NONE", "")
+
+
+def test_equal_imports_share_a_configuration(tmp_path):
+    keys = []
+    for number, text in enumerate(["import re\nimport json", "import json, re", "import json"]):
+        folder = tmp_path / str(number)
+        closure = Project(folder, {"services/main.py": text + START}).follow()
+        keys.append(closure.config_key())
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_python_module_shadows_only_the_extensible_c_modules(follow):
+    files = {"time.py": "", "gc.py": ""}
+    closure = follow("import time, gc", files)
+    assert "time" in closure.frozen
+    assert "gc" in closure.builtin
+
+
+@pytest.mark.parametrize(
+    "text, features",
+    [
+        ("x = 1 // 2", set()),
+        ("x = 1.5", {"float"}),
+        ("def f(a, b):\n    return a / b", {"float"}),
+        ("a = 4\na /= 2", {"float"}),
+        ("x = float('1')", {"float"}),
+        ("def float(x): pass\nfloat(1)", set()),
+        ("def f(x: 'float' = 1): pass", set()),
+        ("x = 2j", {"complex", "float"}),
+        ("import math", {"float"}),
+        ("import hashlib\nhashlib.sha1", {"sha1"}),
+        ("from hashlib import sha256", set()),
+    ],
+)
+def test_language_switches_features_on(follow, text, features):
+    closure = follow(text)
+    assert set(closure.features) == features
+    for feature in FEATURES:
+        assert (feature in features) == (FEATURES[feature][1] in _value(closure, feature))
+
+
+def _value(closure, feature):
+    macro = FEATURES[feature][0]
+    return next(line.split()[2] for line in closure.config().splitlines() if f" {macro} " in line)
+
+
+def test_what_a_c_module_does_not_have_is_found_before_it_runs(tmp_path):
+    source = "MP_ROM_QSTR(MP_QSTR_sleep_ms)"
+    files = {"services/main.py": "import time\ntime.sleep_ms(1)" + START}
+    project = Project(tmp_path, {**files, "micropython/extmod/modtime.c": source})
+    project.follow()
+    project.write("services/main.py", "import time\ntime.monotonic()" + START)
+    with pytest.raises(UserError, match=r"main.py:2: MicroPython's time has no monotonic"):
+        project.follow()
+    project.write("services/main.py", "from time import monotonic" + START)
+    with pytest.raises(UserError, match=r"main.py:1: cannot import monotonic from time"):
+        project.follow()
+
+
+def test_settings_that_are_read_are_known(follow):
+    text = "def f(machine, settings):\n    machine.settings.get('a', 1)\n    settings['b']\n"
+    text += "    {}['c']\n"
+    assert set(follow(text).settings) == {"a", "b"}
+
+
+# Services.
+
+
+def test_a_service_is_a_module_or_a_package_or_a_path(tmp_path):
+    files = {
+        "services/one.py": START,
+        "services/two/__init__.py": START,
+        "user/three.py": START,
+        "user/four/__init__.py": "from . import part" + START,
+        "user/four/part.py": "",
+    }
+    project = Project(tmp_path / "os", files)
+    user = tmp_path / "os" / "user"
+    assert project.service("one").module == "services.one"
+    assert project.service("two").module == "services.two"
+    assert project.service(str(user / "three.py")).module == "three"
+    assert project.service(str(tmp_path / "os/services/one.py")).module == "services.one"
+    assert {"four", "four.part"} <= set(project.follow(str(user / "four")).frozen)
+
+
+def test_a_service_in_one_file_may_import_its_neighbours(tmp_path):
+    files = {"user/three.py": "import helper" + START, "user/helper.py": ""}
+    project = Project(tmp_path, files)
+    assert "helper" in project.follow(str(tmp_path / "user/three.py")).frozen
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("dsn", "no service 'dsn': did you mean dns?"),
+        ("zzz", "there are dns, or give a path"),
+        ("./none.py", "there is no such file"),
+        ("user/my-web.py", "rename it"),
+        ("user/net.py", "taken by the system"),
+        ("user/idle.py", "a service needs a function start(machine)"),
+    ],
+)
+def test_a_service_that_cannot_be_meant(tmp_path, monkeypatch, name, message):
+    files = {
+        "services/dns.py": START,
+        "net/udp.py": "",
+        "user/my-web.py": START,
+        "user/net.py": START,
+        "user/idle.py": "def run(machine): pass\n",
+    }
+    Project(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        find_service(name, tmp_path)
+    assert message in str(error.value)
+
+
+# The closure of a random graph is what can be reached in it.
+
+GRAPHS = st.integers(1, 8).flatmap(
+    lambda n: st.lists(st.sets(st.integers(0, n - 1)), min_size=n, max_size=n)
+)
+
+
+@given(GRAPHS)
+@settings(deadline=None)
+def test_closure_is_reachability(tmp_path_factory, graph):
+    folder = tmp_path_factory.mktemp("graph")
+    files = {
+        f"net/m{i}.py": "".join(f"import net.m{j}\n" for j in sorted(edges))
+        for i, edges in enumerate(graph)
+    }
+    files["services/main.py"] = "import net.m0" + START
+    reached, waiting = set(), [0]
+    while waiting:
+        node = waiting.pop()
+        if node not in reached:
+            reached.add(node)
+            waiting += graph[node]
+    closure = Project(folder, files).follow()
+    assert names(closure) == {f"net.m{i}" for i in reached}

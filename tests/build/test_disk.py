@@ -1,0 +1,241 @@
+"""port/disk and tools/disk.py: what one packs, the other unpacks, and damage is noticed."""
+
+import random
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import deflate
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.vm import Machine
+from tools import disk
+from tools.elf import Elf
+from tools.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SOURCES = ROOT / "port/disk"
+
+
+@pytest.fixture(scope="module")
+def unpack(tmp_path_factory):
+    """unpack(stream) -> what the loader's inflate makes of a raw deflate stream."""
+    program = tmp_path_factory.mktemp("inflate") / "inflate"
+    sources = [SOURCES / "inflate.c", SOURCES / "block.S", Path(__file__).parent / "inflate.c"]
+    command = ["gcc", "-m32", "-Os", "-fno-pic", "-no-pie", "-fno-strict-aliasing", "-o", program]
+    subprocess.run([*command, *sources], check=True)
+
+    def unpack(stream):
+        return subprocess.run([program], input=stream, capture_output=True, check=True).stdout
+
+    return unpack
+
+
+def raw_deflate(data, level=9, strategy=zlib.Z_DEFAULT_STRATEGY):
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    return packer.compress(data) + packer.flush()
+
+
+# Alphabets of all sizes, runs and repeats from afar, so that every kind of code occurs.
+DATA = st.one_of(
+    st.binary(max_size=3000),
+    st.builds(
+        lambda seed, letters, pieces: b"".join(
+            random.Random(seed + i % 7)
+            .randbytes(1 + n % 400)
+            .translate(bytes(b % letters for b in range(256)))
+            * (1 + n % 5)
+            for i, n in enumerate(pieces)
+        ),
+        st.integers(0, 1 << 30),
+        st.integers(1, 256),
+        st.lists(st.integers(0, 1000), max_size=60),
+    ),
+)
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+@pytest.mark.parametrize(
+    "strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED]
+)
+def test_inflate_equals_zlib(unpack, level, strategy):
+    @given(DATA)
+    @settings(deadline=None, max_examples=25)
+    def check(data):
+        assert unpack(raw_deflate(data, level, strategy)) == data
+
+    check()
+
+
+@given(DATA)
+@settings(deadline=None, max_examples=40)
+def test_inflate_undoes_what_the_build_does(unpack, data):
+    assert unpack(disk.compress(data)) == data
+
+
+def test_inflate_knows_codes_of_every_length(unpack):
+    # Frequencies like Fibonacci numbers make the codes as long as they may become.
+    counts, data = [1, 1], b""
+    for symbol in range(24):
+        data += bytes([symbol]) * counts[-1]
+        counts = [counts[1], sum(counts)]
+    shuffled = bytearray(data)
+    random.Random(7).shuffle(shuffled)
+    for text in (data, bytes(shuffled)):
+        assert unpack(raw_deflate(text, strategy=zlib.Z_HUFFMAN_ONLY)) == text
+        assert unpack(bytes(deflate.deflate_compress(text, 12))) == text
+
+
+def test_inflate_copies_from_the_whole_window(unpack):
+    block = random.Random(1).randbytes(32768)
+    data = block + block[:300] + block + bytes(100000) + block[-258:]
+    assert unpack(disk.compress(data)) == data
+
+
+def relative_calls(data, length):
+    """What the loader does, written from its comment."""
+    data, at = bytearray(data), 0
+    while at < length:
+        if data[at] == 0xE8 and at + 5 <= length:
+            (target,) = struct.unpack_from(">I", data, at + 1)
+            struct.pack_into("<I", data, at + 1, (target - disk.IMAGE - at - 5) & 0xFFFFFFFF)
+            at += 4
+        at += 1
+    return bytes(data)
+
+
+@given(
+    st.lists(st.sampled_from([b"\xe8", b"\xe8\xe8\xe8", b"\x00\x01", b"abcdefg"])),
+    st.integers(0, 80),
+)
+@settings(deadline=None)
+def test_calls_become_absolute_and_relative_again(pieces, length):
+    data = b"".join(pieces)
+    length = min(length, len(data))
+    changed = disk.absolute_calls(data, length)
+    assert relative_calls(changed, length) == data
+    assert changed[length:] == data[length:]
+
+
+def test_calls_of_one_function_look_alike():
+    at = (7, 100)
+    data = bytearray(200)
+    for place in at:
+        data[place] = 0xE8
+        struct.pack_into("<i", data, place + 1, 50 - place - 5)
+    changed = disk.absolute_calls(bytes(data), len(data))
+    assert {changed[place + 1 : place + 5] for place in at} == {struct.pack(">I", disk.IMAGE + 50)}
+
+
+@given(st.binary(min_size=4, max_size=400), st.data())
+@settings(deadline=None)
+def test_checksum_notices_any_change_of_one_word(data, draw):
+    data += bytes(-len(data) % 4)
+    word = draw.draw(st.integers(0, len(data) // 4 - 1)) * 4
+    other = draw.draw(st.binary(min_size=4, max_size=4))
+    changed = data[:word] + other + data[word + 4 :]
+    assert (disk.checksum(changed) == disk.checksum(data)) == (changed == data)
+
+
+def test_header_is_the_one_of_the_boot_sector():
+    source = (SOURCES / "boot.S").read_text()
+    fields = source[source.index("header:") : source.index("1:  cli")]
+    sizes = {".word": "H", ".long": "I"}
+    drawn = "<" + "".join(sizes[kind] for kind in re.findall(r":\s+(\.\w+) 0", fields))
+    assert drawn == disk.HEADER.format
+
+
+# Images.
+
+
+@pytest.fixture(scope="module")
+def hello(image):
+    return image("hello")
+
+
+def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
+    data = (hello / "hello.img").read_bytes()
+    loader, entry, first, sectors, address, total, line, calls = disk.HEADER.unpack_from(
+        data, disk.HEADER_OFFSET
+    )
+    assert data[510:512] == b"\x55\xaa"
+    assert data[440:510] == bytes(70), "room for signature and partitions"
+    assert first == loader + 1
+    assert len(data) >= disk.SMALLEST
+    payload = data[first * 512 :][: sectors * 512]
+    assert disk.checksum(payload) == total
+    elf = Elf(hello / "hello.elf")
+    start, flat = elf.flat()
+    assert relative_calls(unpack(payload), calls) == flat
+    assert (start, entry) == (disk.IMAGE, elf.entry)
+    assert address >= start + len(flat) and address % 4096 == 0
+    assert data[line - disk.LOAD] == 0, "no command line"
+    assert disk.loader_size(hello / "hello.img") == first * 512 <= 3072
+    used = disk.bytes_used(hello / "hello.img")
+    assert not any(data[used:]) and used <= (first + sectors) * 512
+
+
+def test_the_hole_at_the_end_costs_nothing(tmp_path):
+    disk.write_sparse(tmp_path / "x.img", b"x" * 1000)
+    state = (tmp_path / "x.img").stat()
+    assert state.st_size == disk.SMALLEST
+    assert state.st_blocks * 512 < 20000
+
+
+def test_too_long_a_command_line_is_refused(hello):
+    loader = (ROOT / "build/loader/loader.bin").read_bytes()
+    with pytest.raises(UserError, match="too long"):
+        disk.disk_image(hello / "hello.elf", loader, "x" * 32768)
+
+
+def boot(path, **more):
+    """Boot an image until QEMU ends; the console."""
+    with Machine(path, boot="ide", **more) as machine:
+        machine.wait()
+        return machine.text
+
+
+def test_a_stored_command_line_arrives(hello, tmp_path):
+    loader = (ROOT / "build/loader/loader.bin").read_bytes()
+    image = disk.disk_image(hello / "hello.elf", loader, "log=debug panic=exit")
+    disk.write_sparse(tmp_path / "x.img", image)
+    text = boot(tmp_path / "x.img")
+    assert "started by disk" in text
+    assert "hello started" in text, "a line of log=debug"
+
+
+@pytest.mark.parametrize("where", [0, 0.5, 0.999])
+def test_damage_is_said(hello, tmp_path, where):
+    copy = shutil.copy(hello / "hello.img", tmp_path / "x.img")
+    used, first = disk.bytes_used(copy), disk.loader_size(copy)
+    at = first + int((used - first - 1) * where)
+    with open(copy, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 0x10]))
+    assert boot(copy) == "ImportOS: the image on the disk is damaged\r\n"
+
+
+def test_a_short_disk_is_said(hello, tmp_path):
+    copy = shutil.copy(hello / "hello.img", tmp_path / "x.img")
+    with open(copy, "r+b") as file:
+        file.truncate(20480)
+    assert boot(copy) == "ImportOS: the disk cannot be read\r\n"
+
+
+def test_too_little_memory_is_said(hello):
+    assert boot(hello / "hello.img", memory="1M") == "ImportOS: too little memory\r\n"
+
+
+def test_qcow2_is_the_same_disk(hello):
+    assert "Hello from ImportOS." in boot(hello / "hello.qcow2")
+    done = subprocess.run(
+        ["qemu-img", "compare", hello / "hello.img", hello / "hello.qcow2"], capture_output=True
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,114 @@
+"""SConstruct: nothing is made twice, an edit is cheap, services do not disturb each other."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.images import importos, lock
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PRODUCTS = ("elf", "img", "qcow2")
+SECONDS = 5
+
+
+@pytest.fixture
+def service(tmp_path):
+    """A copy of the name server under a name of its own, with what it needs beside it."""
+    name = f"dns{os.getpid()}"
+    package = tmp_path / name
+    shutil.copytree(ROOT / "services/dns", package)
+    for path in package.glob("*.py"):
+        path.write_text(path.read_text().replace("services.dns", name))
+    (tmp_path / "zones").symlink_to(ROOT / "services/zones")
+    yield package
+    shutil.rmtree(ROOT / "build" / name, ignore_errors=True)
+
+
+def build(package):
+    """Build; {product: (inode's time, content)} and the CPU seconds it took."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with lock("images"):
+        importos("build", str(package))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    folder = ROOT / "build" / package.name
+    files = [
+        path for path in folder.rglob("*") if path.is_file() and path.name != ".sconsign.dblite"
+    ]
+    return {path: path.stat().st_mtime_ns for path in files}, seconds
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_made_twice_and_an_edit_is_cheap(service):
+    first, _ = build(service)
+    again, _ = build(service)
+    assert again == first, "nothing changed, nothing is written"
+
+    module = service / "__init__.py"
+    text = module.read_text()
+    module.write_text(text + "\nADDED = 1\n")
+    changed, seconds = build(service)
+    assert seconds < SECONDS, "CPU seconds of all processes"
+    remade = {path.name for path in changed if changed[path] != first.get(path)}
+    assert {f"{service.name}.{kind}" for kind in PRODUCTS} <= remade
+    assert {path for path in remade if path.endswith(".mpy")} == {"__init__.mpy"}
+
+
+@pytest.mark.timeout(600)
+def test_the_same_source_makes_the_same_image(service):
+    build(service)
+    folder = ROOT / "build" / service.name
+    first = {kind: (folder / f"{service.name}.{kind}").read_bytes() for kind in ("elf", "img")}
+    shutil.rmtree(folder)
+    build(service)
+    assert first == {kind: (folder / f"{service.name}.{kind}").read_bytes() for kind in first}
+
+
+@pytest.mark.timeout(600)
+def test_two_services_build_side_by_side(tmp_path):
+    # Of different configurations: one has json, the other does not.
+    texts = {
+        f"one{os.getpid()}": "import json\n\ndef start(machine):\n    print(json.dumps([1]))\n",
+        f"two{os.getpid()}": "def start(machine):\n    print(2)\n",
+    }
+    running = []
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text + "    machine.stop()\n")
+        command = [ROOT / "importos", "build", tmp_path / f"{name}.py"]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    try:
+        for process in running:
+            output = process.communicate()[0]
+            assert process.returncode == 0, output.decode()
+        reports = [json.loads((ROOT / "build" / n / "report.json").read_text()) for n in texts]
+        modules = [{row["name"] for row in report["c_modules"]} for report in reports]
+        assert modules[0] - modules[1] == {"json"}
+        for name, printed in zip(texts, ("[1]", "2"), strict=True):
+            done = importos("run", "--no-build", str(tmp_path / f"{name}.py"))
+            assert f"\n{printed}" in done.replace("\r", "")
+    finally:
+        for name in texts:
+            shutil.rmtree(ROOT / "build" / name, ignore_errors=True)
+
+
+def test_the_report_adds_up(image):
+    folder = image("dns")
+    report = json.loads((folder / "report.json").read_text())
+    rows = [row for kind in ("python", "c_modules", "core", "needs") for row in report[kind]]
+    totals = report["totals"]
+    assert sum(row["raw"] for row in rows) == totals["flat"]
+    assert abs(sum(row["compressed"] for row in rows) - totals["payload"]) <= len(rows)
+    assert totals["loader"] + totals["payload"] == totals["image"]
+    zone = next(row for row in report["needs"] if row["name"] == "zone")
+    assert zone["raw"] > 100_000
+    names = {row["name"] for row in report["python"]}
+    assert {"runtime.boot", "net.udp", "services.dns", "image"} <= names
+    for row in report["python"]:
+        assert row["raw"] > 0 and row["importers"], row
+    text = (folder / "report.txt").read_text()
+    assert all(name in text for name in names)

@@ -1,0 +1,138 @@
+"""./importos: from anywhere, help for nothing, and mistakes in one line."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAUNCHER = ROOT / "importos"
+
+
+def run(*words, launcher=LAUNCHER, **more):
+    return subprocess.run(
+        [launcher, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, **more
+    )
+
+
+def one_line(done, status=1):
+    """The message of a command that has to fail with one line."""
+    assert done.returncode == status, done
+    assert done.stderr.startswith("importos: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["run", "--help"]])
+def test_help_needs_nothing(tmp_path, words):
+    # A copy in an empty folder: nothing is installed, made or fetched for help.
+    (tmp_path / "importos").write_bytes(LAUNCHER.read_bytes())
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    (tmp_path / "importos").chmod(0o755)
+    done = run(*words, launcher=tmp_path / "importos")
+    assert done.returncode == 0
+    assert "SERVICE" in done.stdout or "COMMAND" in done.stdout
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["boot"], "invalid choice: 'boot'"),
+        (["run", "hello", "--disk", "floppy"], "invalid choice: 'floppy'"),
+        (["build", "hello", "--frobnicate"], "unrecognized arguments"),
+    ],
+)
+def test_what_the_parser_refuses(words, message):
+    assert message in one_line(run(*words), 2)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run"], "which service?"),
+        (["build", "helo"], "no service 'helo': did you mean hello"),
+        (["build", "none.py"], "there is no such file"),
+        (["build", "hello", "--set", "x"], "expected NAME=VALUE"),
+        (["build", "dns", "--set", "zone=none.zone"], "no file none.zone"),
+        (["run", "hello", "--memory", "lots"], "--memory lots"),
+        (["run", "echo", "--forward", "53"], "--forward 53"),
+        (["run", "echo", "--tap", "no-such-tap"], "no such network device"),
+    ],
+)
+def test_what_the_user_got_wrong(words, message, tmp_path):
+    assert message in one_line(run(*words, cwd=tmp_path))
+
+
+def test_a_setting_that_nothing_reads(tmp_path):
+    assert "nothing in this image reads it" in one_line(run("build", "echo", "--set", "adress=1"))
+
+
+def test_a_service_without_start(tmp_path):
+    (tmp_path / "idle.py").write_text("x = 1\n")
+    message = one_line(run("build", "idle.py", cwd=tmp_path))
+    assert "idle.py: a service needs a function start(machine)" in message
+
+
+def test_an_import_that_is_not_there(tmp_path):
+    (tmp_path / "web.py").write_text("import flask\n\ndef start(machine):\n    pass\n")
+    message = one_line(run("build", "web.py", cwd=tmp_path))
+    assert "web.py:1: cannot import flask" in message
+
+
+def test_a_port_that_is_in_use():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        done = run("run", "echo", "--forward", f"udp:{port}:7")
+    assert f"port {port} of this machine is in use" in one_line(done)
+
+
+def test_from_another_folder_and_through_a_link(tmp_path):
+    (tmp_path / "ios").symlink_to(LAUNCHER)
+    (tmp_path / "greet.py").write_text(
+        "def start(machine):\n    print('greetings')\n    machine.stop()\n"
+    )
+    done = run("run", "greet.py", launcher=tmp_path / "ios", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "greetings" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["greet.py", "ios"]
+
+
+def test_an_old_python_is_refused():
+    text = LAUNCHER.read_text().replace("OLDEST = (3, 11)", "OLDEST = (9, 0)")
+    done = subprocess.run(
+        [sys.executable, "-c", text.replace("__file__", f"{str(LAUNCHER)!r}")],
+        capture_output=True,
+        text=True,
+    )
+    assert "Python 9.0 or later is needed" in one_line(done)
+
+
+def test_packages_are_checked_without_running_apt(tmp_path):
+    # An apt-get that fails proves that it is not called.
+    fake = tmp_path / "apt-get"
+    fake.write_text("#!/bin/sh\necho called >&2\nexit 1\n")
+    fake.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = run("build", "hello", env={**os.environ, "PATH": path})
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_there_is_no_dpkg_the_missing_is_named(tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name in ("env", "python3"):
+        (tmp_path / "bin" / name).symlink_to(
+            subprocess.check_output(["which", name], text=True).strip()
+        )
+    done = subprocess.run(
+        [sys.executable, LAUNCHER, "build", "hello"],
+        capture_output=True,
+        text=True,
+        env={"PATH": str(tmp_path / "bin")},
+    )
+    message = one_line(done)
+    assert "this is not Debian" in message and "gcc" in message and "qemu-img" in message

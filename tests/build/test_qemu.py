@@ -1,0 +1,151 @@
+"""tools/qemu.py: ports, sizes, and a machine on a terminal that stops when told."""
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tools import qemu
+from tools.errors import UserError
+from tools.qemu import Forward
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.mark.parametrize(
+    "declared, told, forwards",
+    [
+        (["udp:53"], [], [("udp", 5353, 53)]),
+        (
+            ["udp:7", "tcp:80", "tcp:8080"],
+            [],
+            [("udp", 5307, 7), ("tcp", 5380, 80), ("tcp", 8080, 8080)],
+        ),
+        (["udp:53"], ["udp:1053:53"], [("udp", 1053, 53)]),
+        (["udp:53"], ["tcp:1053:53"], [("udp", 5353, 53), ("tcp", 1053, 53)]),
+        ([], ["9000:9"], [("udp", 9000, 9)]),
+    ],
+)
+def test_ports(declared, told, forwards):
+    assert qemu.find_forwards(declared, told) == [Forward(*f) for f in forwards]
+
+
+@pytest.mark.parametrize("text", ["53", "udp:53", "sctp:1:2", "udp:0:53", "udp:1:65536", "a:b"])
+def test_ports_that_cannot_be_meant(text):
+    with pytest.raises(UserError, match="expected udp:HOST:GUEST"):
+        qemu.find_forwards([], [text])
+
+
+def test_a_port_held_at_the_wildcard_address_is_shared():
+    # As by a multicast DNS daemon, which a more specific address wins over.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("0.0.0.0", 0))
+        qemu.check_free(Forward("udp", taken.getsockname()[1], 53))
+
+
+@pytest.mark.parametrize("text", ["8M", "64M", "1G", "2048K", "16"])
+def test_sizes(text):
+    assert qemu.memory(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "M", "0M", "-8M", "8MB", "8 M"])
+def test_sizes_that_cannot_be_meant(text):
+    with pytest.raises(UserError):
+        qemu.memory(text)
+
+
+STUBBORN = """
+def start(machine):
+    print("busy")
+    while True:
+        pass
+"""
+
+
+@pytest.fixture
+def started(image, tmp_path):
+    """started("echo") -> `./importos run` on a terminal of its own, and what it printed."""
+    running = []
+
+    def start(service, marker):
+        image(service)
+        terminal, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [ROOT / "importos", "run", service, "--forward", "udp:0:7".replace("0", str(free()))],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        running.append(process)
+        text = b""
+        while marker not in text:
+            text += os.read(terminal, 4096)
+        return process, terminal
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def free():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def rest(terminal):
+    text = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:
+            return text
+        if not piece:
+            return text
+        text += piece
+
+
+def test_interrupt_stops_the_machine_in_order(started):
+    process, terminal = started("echo", b"by DHCP")
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(30) == 0
+    assert b"echo stopped" in rest(terminal)
+
+
+def test_a_machine_that_does_not_listen_is_ended(started, tmp_path):
+    path = tmp_path / "stubborn.py"
+    path.write_text(STUBBORN)
+    process, terminal = started(str(path), b"busy")
+    begin = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(60) == 130
+    assert time.monotonic() - begin >= qemu.PATIENCE
+    assert b"the machine does not stop" in rest(terminal)
+
+
+def test_a_second_interrupt_does_not_wait(started, tmp_path):
+    path = tmp_path / "stubborn.py"
+    path.write_text(STUBBORN)
+    process, _ = started(str(path), b"busy")
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.2)
+    assert process.wait(30) == 130
+
+
+def test_the_guests_status_is_ours(tmp_path):
+    path = tmp_path / "fails.py"
+    path.write_text("def start(machine):\n    raise ValueError('on purpose')\n")
+    done = subprocess.run(
+        [ROOT / "importos", "run", path], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "ValueError: on purpose" in done.stdout
