@@ -100,9 +100,11 @@ _SUPERSEDED = const(8)
 _NO_BUFFER = const(9)
 _CONFLICT = const(10)
 
-NETWORK = const(2)
+LINK = const(0)
 END = const(8)
-FRAME = const(82)
+DATAGRAM = const(96)
+OUT_FRAME = const(166)
+OUT_DATAGRAM = const(180)
 NEXT_HOP = const(48)
 
 
@@ -146,14 +148,13 @@ class Arp:
                 state = ptr8(table)[row + STATE]
                 if state == REACHABLE or state == PROBING:  # noqa: SIM109 (viper has no tuples)
                     ptr8(table)[row + USED] = 1
-                    link = (int(head[NETWORK >> 1]) - 14) >> 1
                     header = ptr16(table)
                     row = (row + HEADER) >> 1
                     i = 0
                     while i < 7:
-                        head[link + i] = header[row + i]
+                        head[(OUT_FRAME >> 1) + i] = header[row + i]
                         i += 1
-                    head[0] = link << 1
+                    head[LINK >> 1] = OUT_FRAME
                     return True
             way += 1
         return bool(self.unresolved(packet))
@@ -186,15 +187,14 @@ class Arp:
         return False
 
     def push(self, packet, destination, protocol):
-        """Write a link header in front of the network header."""
+        """Write the link header."""
         buffer = packet.buffer
-        link = (buffer[NETWORK] | buffer[NETWORK + 1] << 8) - ethernet.SIZE
-        buffer[link : link + 6] = destination
-        buffer[link + 6 : link + 12] = self.mac
-        buffer[link + 12] = protocol >> 8
-        buffer[link + 13] = protocol & 0xFF
-        buffer[0] = link & 0xFF
-        buffer[1] = link >> 8
+        buffer[OUT_FRAME : OUT_FRAME + 6] = destination
+        buffer[OUT_FRAME + 6 : OUT_FRAME + 12] = self.mac
+        buffer[OUT_FRAME + 12] = protocol >> 8
+        buffer[OUT_FRAME + 13] = protocol & 0xFF
+        buffer[LINK] = OUT_FRAME
+        buffer[LINK + 1] = 0
 
     # The table.
 
@@ -360,22 +360,22 @@ class Arp:
             self.counters.count(_NO_BUFFER)
             return
         buffer = packet.buffer
-        start = packet.payload
+        start = OUT_DATAGRAM
         buffer[start : start + 7] = FIXED
         buffer[start + 7] = operation
         buffer[start + 8 : start + 14] = self.mac
         buffer[start + 14 : start + 18] = sender
         buffer[start + 18 : start + 24] = target_mac
         buffer[start + 24 : start + 28] = target
-        packet.length = SIZE
-        buffer[NETWORK : NETWORK + 2] = buffer[6:8]  # the network header is the payload
+        buffer[END] = OUT_DATAGRAM + SIZE
+        buffer[END + 1] = 0
         self.push(packet, destination, ethernet.ARP)
         self.transmit(packet)
 
     def receive(self, packet):
         """The packet reception algorithm of RFC 826."""
         buffer = packet.buffer
-        start = FRAME + ethernet.SIZE
+        start = DATAGRAM
         if packet.end - start < SIZE:
             self.counters.count(_SHORT)
             return

@@ -31,7 +31,6 @@ _IP4 = const(0x0008)
 _ARP = const(0x0608)
 _IP6 = const(0xDD86)
 
-NETWORK = const(2)
 END = const(8)
 FLAGS = const(10)
 FRAME = const(82)
@@ -76,7 +75,6 @@ class Ethernet:
                 head[FLAGS >> 1] |= BROADCAST
             else:
                 head[FLAGS >> 1] |= MULTICAST
-        head[NETWORK >> 1] = FRAME + SIZE
         protocol = int(head[frame + (TYPE >> 1)])
         if protocol == _IP4:
             self.ip4(packet)

@@ -15,12 +15,12 @@ IP_SIZE = const(20)
 MORE_FRAGMENTS = const(0x20)
 LONGEST = const(65535)
 
-TRANSPORT = const(4)
 END = const(8)
 PROTOCOL = const(12)
 FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
+OUT_SEGMENT = const(200)
 
 COUNTS = ("datagrams", "fragments")
 DROPS = ("no_buffer", "too_long")
@@ -46,7 +46,7 @@ class Fragmentation:
             bytes(buffer[SOURCE : SOURCE + 4]),
             bytes(buffer[DESTINATION : DESTINATION + 4]),
             buffer,
-            buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8,
+            OUT_SEGMENT,
             packet.end,
         )
         packet.release()
@@ -68,10 +68,9 @@ class Fragmentation:
                 return False
             length = min(piece, end - at)
             out = packet.buffer
-            out[TRANSPORT : TRANSPORT + 2] = out[6:8]  # no transport header: it is in the payload
-            packet.length = length
-            body = packet.payload
-            out[body : body + length] = buffer[at : at + length]
+            out[OUT_SEGMENT : OUT_SEGMENT + length] = buffer[at : at + length]
+            out[END] = (OUT_SEGMENT + length) & 0xFF
+            out[END + 1] = (OUT_SEGMENT + length) >> 8
             out[PROTOCOL] = protocol
             out[SOURCE : SOURCE + 4] = source
             out[DESTINATION : DESTINATION + 4] = destination

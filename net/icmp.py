@@ -69,7 +69,6 @@ _UNANSWERED = const(10)  # a datagram to which no error may be sent
 _LIMITED = const(11)
 _COUNTERS = const(12)
 
-NETWORK = const(2)
 TRANSPORT = const(4)
 PAYLOAD = const(6)
 END = const(8)
@@ -77,12 +76,13 @@ FLAGS = const(10)
 PROTOCOL = const(12)
 SOURCE = const(16)
 DESTINATION = const(32)
+DATAGRAM = const(96)
+OUT_SEGMENT = const(200)
 BODY = const(208)
 NOT_FOR_US_ALONE = const(0x0B)  # BROADCAST | MULTICAST | NET_BROADCAST
-ROOM = const(1840)  # from BODY to the end of the buffer
+ROOM = const(1848)  # from OUT_SEGMENT to the end of the buffer
 
 SECOND = const(1000)
-NONE = None  # viper compares objects with objects only
 
 
 class Icmp:
@@ -93,6 +93,7 @@ class Icmp:
         self.timers = timers
         self.tokens = ICMP_ERRORS_BURST
         self.filled = timers.now()
+        self.none = None  # viper compares objects with objects only; a global costs more
         # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code.
         self.allocate = None
         self.send = None
@@ -142,37 +143,27 @@ class Icmp:
             self.echo_long(packet)
             return
         reply = self.allocate()
-        if reply is NONE:
+        if reply is self.none:
             ptr32(self.state)[_NO_BUFFER] += 1
             return
         out = ptr16(reply.buffer)
-        to = (BODY - SIZE) >> 1
-        out[TRANSPORT >> 1] = BODY - SIZE
-        out[END >> 1] = BODY - SIZE + length
+        out[END >> 1] = OUT_SEGMENT + length
         out[PROTOCOL >> 1] = ICMP
         words = ptr32(head)
         ptr32(out)[SOURCE >> 2] = words[DESTINATION >> 2]
         ptr32(out)[DESTINATION >> 2] = words[SOURCE >> 2]
         # The same message with type 0 (ECHO_REPLY): its checksum grows by the 8 that is gone.
         i = start >> 1
-        out[to] = head[i] & 0xFF00
+        out[OUT_SEGMENT >> 1] = head[i] & 0xFF00
         total = head[i + 1] + ECHO
-        out[to + 1] = total + (total >> 16)
-        from4 = (start + 4) >> 2
-        to4 = (BODY - SIZE + 4) >> 2
-        words_out = ptr32(out)
-        last = (end + 3) >> 2
-        while from4 + 4 <= last:
-            words_out[to4] = words[from4]
-            words_out[to4 + 1] = words[from4 + 1]
-            words_out[to4 + 2] = words[from4 + 2]
-            words_out[to4 + 3] = words[from4 + 3]
-            from4 += 4
-            to4 += 4
-        while from4 < last:
-            words_out[to4] = words[from4]
-            from4 += 1
-            to4 += 1
+        out[(OUT_SEGMENT >> 1) + 1] = total + (total >> 16)
+        i = start >> 2
+        last = (end + 3 - start) >> 2
+        j = 1
+        to = ptr32(out)
+        while j < last:
+            to[(OUT_SEGMENT >> 2) + j] = words[i + j]
+            j += 1
         ptr32(self.state)[_ECHOES] += 1
         self.send(reply)
 
@@ -258,10 +249,9 @@ class Icmp:
         if not reply:
             self.count(_NO_BUFFER)
             return
-        network = buffer[NETWORK] | buffer[NETWORK + 1] << 8
-        length = min(packet.end - network, QUOTED)
+        length = min(packet.end - DATAGRAM, QUOTED)
         out = reply.buffer
-        out[BODY : BODY + length] = buffer[network : network + length]
+        out[BODY : BODY + length] = buffer[DATAGRAM : DATAGRAM + length]
         out[SOURCE : SOURCE + 4] = buffer[DESTINATION : DESTINATION + 4]
         out[DESTINATION : DESTINATION + 4] = buffer[SOURCE : SOURCE + 4]
         self.finish(reply, kind, code, length)
@@ -273,10 +263,9 @@ class Icmp:
         """Write the ICMP header in front of `length` bytes at BODY."""
         out = ptr16(packet.buffer)
         end = BODY + length
-        out[TRANSPORT >> 1] = BODY - SIZE
         out[END >> 1] = end
         out[PROTOCOL >> 1] = ICMP
-        first = (BODY - SIZE) >> 1
+        first = OUT_SEGMENT >> 1
         out[first] = kind | code << 8
         out[first + 1] = 0
         out[first + 2] = 0

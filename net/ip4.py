@@ -109,7 +109,6 @@ _HOP = const(24)
 
 # The packet's head (see packet.py).
 LINK = const(0)
-NETWORK = const(2)
 TRANSPORT = const(4)
 END = const(8)
 FLAGS = const(10)
@@ -118,6 +117,9 @@ FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 NEXT_HOP = const(48)
+DATAGRAM = const(96)
+OUT_FRAME = const(166)
+OUT_DATAGRAM = const(180)
 NET_BROADCAST = const(0x08)
 ANY_BROADCAST = const(0x03)  # of the link: broadcast or multicast
 
@@ -165,31 +167,29 @@ class Ip4:
 
     @micropython.viper
     def receive(self, packet):
-        """A datagram lies between NETWORK and END, perhaps with padding behind it."""
+        """A datagram lies between DATAGRAM and END, perhaps with padding behind it."""
         head = ptr16(packet.buffer)
         words = ptr32(head)
         state = ptr32(self.state)
-        network = int(head[NETWORK >> 1])
-        i = network >> 1
-        there = int(head[END >> 1]) - network
+        there = int(head[END >> 1]) - DATAGRAM
         # RFC 1122 3.2.1.1, 3.2.1.2: silently discard what is not version 4 or has a bad checksum.
         if there < SIZE:
             state[_SHORT] += 1
             return
         size = SIZE
         total = (
-            head[i]
-            + head[i + 1]
-            + head[i + 2]
-            + head[i + 3]
-            + head[i + 4]
-            + head[i + 5]
-            + head[i + 6]
-            + head[i + 7]
-            + head[i + 8]
-            + head[i + 9]
+            head[DATAGRAM >> 1]
+            + head[(DATAGRAM >> 1) + 1]
+            + head[(DATAGRAM >> 1) + 2]
+            + head[(DATAGRAM >> 1) + 3]
+            + head[(DATAGRAM >> 1) + 4]
+            + head[(DATAGRAM >> 1) + 5]
+            + head[(DATAGRAM >> 1) + 6]
+            + head[(DATAGRAM >> 1) + 7]
+            + head[(DATAGRAM >> 1) + 8]
+            + head[(DATAGRAM >> 1) + 9]
         )
-        first = int(head[i]) & 0xFF
+        first = int(head[DATAGRAM >> 1]) & 0xFF
         if first != 0x45:
             if first >> 4 != 4:
                 state[_VERSION] += 1
@@ -198,25 +198,25 @@ class Ip4:
             if size < SIZE or size > there:
                 state[_HEADER_LENGTH] += 1
                 return
-            last = size >> 1
-            j = SIZE >> 1
-            while j < last:
-                total += head[i + j]
-                j += 1
+            i = (DATAGRAM + SIZE) >> 1
+            last = (DATAGRAM + size) >> 1
+            while i < last:
+                total += head[i]
+                i += 1
         if (total & 0xFFFF) + (total >> 16) != 0xFFFF:
             state[_CHECKSUM] += 1
             return
-        length = int(head[i + (LENGTH >> 1)])
+        length = int(head[(DATAGRAM + LENGTH) >> 1])
         length = (length & 0xFF) << 8 | length >> 8
         if length < size or length > there:
             state[_LENGTH] += 1
             return
-        head[END >> 1] = network + length
-        head[TRANSPORT >> 1] = network + size
-        protocol = int(head[i + (TTL >> 1)]) >> 8
+        head[END >> 1] = DATAGRAM + length
+        head[TRANSPORT >> 1] = DATAGRAM + size
+        protocol = int(head[(DATAGRAM + TTL) >> 1]) >> 8
         head[PROTOCOL >> 1] = protocol
-        source = words[(network + FROM) >> 2]
-        destination = words[(network + TO) >> 2]
+        source = words[(DATAGRAM + FROM) >> 2]
+        destination = words[(DATAGRAM + TO) >> 2]
         words[SOURCE >> 2] = source
         words[DESTINATION >> 2] = destination
         address = state[_ADDRESS >> 2]
@@ -252,7 +252,7 @@ class Ip4:
             # RFC 1122 3.3.6: a link-layer broadcast for one host is a mistake or an attack.
             state[_DESTINATION] += 1
             return
-        if head[i + (FLAGS_OFFSET >> 1)] & FRAGMENTED:
+        if head[(DATAGRAM + FLAGS_OFFSET) >> 1] & FRAGMENTED:
             self.reassemble(packet)
         elif protocol == UDP:
             self.udp(packet)
@@ -275,7 +275,7 @@ class Ip4:
 
     @micropython.viper
     def send(self, packet):
-        """Send what lies between TRANSPORT and END.
+        """Send what lies between OUT_SEGMENT and END.
 
         SOURCE, DESTINATION, PROTOCOL and FRAGMENT of the packet's head are the sender's.
         """
@@ -283,10 +283,7 @@ class Ip4:
         words = ptr32(head)
         state = ptr16(self.state)
         table = ptr32(state)
-        network = int(head[TRANSPORT >> 1]) - SIZE
-        head[NETWORK >> 1] = network
-        length = int(head[END >> 1]) - network
-        i = network >> 1
+        length = int(head[END >> 1]) - OUT_DATAGRAM
         fragment = int(head[FRAGMENT >> 1])
         head[FRAGMENT >> 1] = 0
         if fragment & LATER == 0:
@@ -294,41 +291,40 @@ class Ip4:
             state[_IDENTIFICATION >> 1] += 1
         source = words[SOURCE >> 2]
         destination = words[DESTINATION >> 2]
-        head[i] = 0x45
-        head[i + 1] = (length & 0xFF) << 8 | length >> 8
-        head[i + 2] = state[_IDENTIFICATION >> 1]
-        head[i + 3] = fragment
-        head[i + 4] = DEFAULT_TTL | head[PROTOCOL >> 1] << 8
-        words[(network + FROM) >> 2] = source
-        words[(network + TO) >> 2] = destination
+        head[OUT_DATAGRAM >> 1] = 0x45
+        head[(OUT_DATAGRAM >> 1) + 1] = (length & 0xFF) << 8 | length >> 8
+        head[(OUT_DATAGRAM >> 1) + 2] = state[_IDENTIFICATION >> 1]
+        head[(OUT_DATAGRAM >> 1) + 3] = fragment
+        head[(OUT_DATAGRAM >> 1) + 4] = DEFAULT_TTL | head[PROTOCOL >> 1] << 8
+        words[(OUT_DATAGRAM + FROM) >> 2] = source
+        words[(OUT_DATAGRAM + TO) >> 2] = destination
         total = (
-            0x45
-            + head[i + 1]
-            + head[i + 2]
+            head[(OUT_DATAGRAM >> 1) + 1]
+            + head[(OUT_DATAGRAM >> 1) + 2]
+            + head[(OUT_DATAGRAM >> 1) + 4]
+            + head[(OUT_DATAGRAM >> 1) + 6]
+            + head[(OUT_DATAGRAM >> 1) + 7]
+            + head[(OUT_DATAGRAM >> 1) + 8]
+            + head[(OUT_DATAGRAM >> 1) + 9]
             + fragment
-            + head[i + 4]
-            + head[i + 6]
-            + head[i + 7]
-            + head[i + 8]
-            + head[i + 9]
+            + 0x45
         )
         total = (total & 0xFFFF) + (total >> 16)
-        head[i + 5] = (total + (total >> 16)) ^ 0xFFFF
+        head[(OUT_DATAGRAM >> 1) + 5] = (total + (total >> 16)) ^ 0xFFFF
         row = _TABLE + ((ptr8(head)[DESTINATION + 3] & state[_LAST_PATH >> 1]) << 5)
         if table[row >> 2] != destination or length > int(state[(row + _MTU) >> 1]):
             self.find_path(packet, row, length)
             return
         # Copy the link header.
         row = (row + _LINK_HEADER) >> 1
-        i -= 7
-        head[LINK >> 1] = i << 1
-        head[i] = state[row]
-        head[i + 1] = state[row + 1]
-        head[i + 2] = state[row + 2]
-        head[i + 3] = state[row + 3]
-        head[i + 4] = state[row + 4]
-        head[i + 5] = state[row + 5]
-        head[i + 6] = state[row + 6]
+        head[LINK >> 1] = OUT_FRAME
+        head[OUT_FRAME >> 1] = state[row]
+        head[(OUT_FRAME >> 1) + 1] = state[row + 1]
+        head[(OUT_FRAME >> 1) + 2] = state[row + 2]
+        head[(OUT_FRAME >> 1) + 3] = state[row + 3]
+        head[(OUT_FRAME >> 1) + 4] = state[row + 4]
+        head[(OUT_FRAME >> 1) + 5] = state[row + 5]
+        head[(OUT_FRAME >> 1) + 6] = state[row + 6]
         self.transmit(packet)
 
     def find_path(self, packet, row, length):
@@ -351,8 +347,7 @@ class Ip4:
             buffer[NEXT_HOP : NEXT_HOP + 4] = destination
         mtu = self.path_mtu(destination)
         if length > mtu:
-            network = buffer[NETWORK] | buffer[NETWORK + 1] << 8
-            if buffer[network + FLAGS_OFFSET] & DONT_FRAGMENT:
+            if buffer[OUT_DATAGRAM + FLAGS_OFFSET] & DONT_FRAGMENT:
                 self.too_big(packet, mtu)
             else:
                 self.count(_FRAGMENTED)
@@ -361,11 +356,10 @@ class Ip4:
         if not self.resolve(packet):
             return
         self.count(_PATHS_MADE)
-        link = buffer[LINK] | buffer[LINK + 1] << 8
         state[row : row + 4] = destination
         state[row + _MTU] = mtu & 0xFF
         state[row + _MTU + 1] = mtu >> 8
-        state[row + _LINK_HEADER : row + _LINK_HEADER + 14] = buffer[link : link + 14]
+        state[row + _LINK_HEADER : row + _LINK_HEADER + 14] = buffer[OUT_FRAME:OUT_DATAGRAM]
         state[row + _HOP : row + _HOP + 4] = buffer[NEXT_HOP : NEXT_HOP + 4]
         self.transmit(packet)
 

@@ -1,8 +1,8 @@
 """Packet: a fixed buffer with the offsets of its layers; Pool: where packets live and return.
 
-A packet is made once at start-up and belongs to one pool.  Layers move offsets, never bytes: a
-received frame is peeled from FRAME upwards, a transmit packet is filled from BODY and grows
-downwards, header by header.
+A packet is made once at start-up and belongs to one pool.  Layers never move bytes: a received
+frame is peeled from FRAME upwards, a transmit packet is filled at BODY first and then in front of
+it, header by header.
 
 The first 64 bytes of the buffer are the packet's own head, so that one `ptr16(packet.buffer)` gives
 a viper function everything it needs.  Offsets are u16 in host order; addresses are bytes in network
@@ -11,7 +11,7 @@ is zero unless its sender wants otherwise, and ip4.send leaves it zero.
 
      0               2               4               6               8
      +---------------+---------------+---------------+---------------+
-     |     link      |    network    |   transport   |    payload    |
+     |     link      |               |   transport   |    payload    |
      +---------------+---------------+---------------+---------------+
      |      end      |     flags     |   protocol    |   fragment    |
      +---------------+---------------+---------------+---------------+
@@ -22,9 +22,14 @@ is zero unless its sender wants otherwise, and ip4.send leaves it zero.
      |                      next hop (16 bytes)                      |
      +---------------------------------------------------------------+
     64  room for the header of the device, which ends where the link header begins
-    82  FRAME: the first byte of every received frame; the network header is at 96, 16-aligned
-   208  BODY: the first payload byte of a transmit packet; device header, link 14, IPv6 40 and
-        TCP 60 fit in front
+    82  FRAME: the first byte of every received frame
+    96  DATAGRAM: the network header of a received frame, 16-aligned
+   166  OUT_FRAME: the link header of a transmit packet
+   180  OUT_DATAGRAM: its IPv4 header (an IPv6 header would begin at 160)
+   200  OUT_SEGMENT: its transport header
+   208  BODY: its first payload byte, if the transport header has 8 bytes
+
+So the places of link and network headers are constants in the code of every layer.
 
 Law: whoever holds a transmit packet hands it on or releases it, once.  A received packet is lent
 for the length of a call.
@@ -37,7 +42,6 @@ from micropython import const
 # Byte offsets in the head.  A ptr16 wants half of them.  MicroPython folds a constant only in the
 # module that assigns it, so viper code elsewhere repeats those it needs, and a test compares.
 LINK = const(0)
-NETWORK = const(2)
 TRANSPORT = const(4)
 PAYLOAD = const(6)
 END = const(8)
@@ -49,6 +53,10 @@ DESTINATION = const(32)
 NEXT_HOP = const(48)
 HEAD = const(64)
 FRAME = const(82)
+DATAGRAM = const(96)
+OUT_FRAME = const(166)
+OUT_DATAGRAM = const(180)
+OUT_SEGMENT = const(200)
 BODY = const(208)
 SIZE = const(2048)
 

@@ -29,15 +29,14 @@ TO = const(16)
 MORE_FRAGMENTS = const(0x20)
 OFFSET = const(0x1F)
 
-NETWORK = const(2)
 TRANSPORT = const(4)
 END = const(8)
 FLAGS = const(10)
 HEAD = const(64)
 REASSEMBLED = const(0x10)
-HEADER_AT = const(96)  # where the IPv4 header of a received frame is, too
-LONGEST_HEADER = const(60)
-DATA_AT = const(156)
+DATAGRAM = const(96)
+SIZE = const(20)
+DATA = const(116)  # behind a header without options
 
 COUNTS = ("reassembled", "fragments", "repeated")
 DROPS = ("malformed", "too_long", "overlap", "expired", "evicted", "no_memory", "discarded")
@@ -59,7 +58,7 @@ class Datagram:
     """One that is being put together, or nothing: `key` is None."""
 
     def __init__(self, size):
-        self.packet = Packet(None, 0, memoryview(bytearray(DATA_AT + size)), 0)
+        self.packet = Packet(None, 0, memoryview(bytearray(DATA + size)), 0)
         self.map = bytearray(size >> 3)
         self.key = None
         self.begin(None, 0)
@@ -70,8 +69,7 @@ class Datagram:
         self.total = -1  # bytes of data, known when the last fragment is here
         self.highest = 0  # end of the data that is here
         self.have = 0  # how many units of 8 bytes are here
-        self.header = 0  # length of the header, known when the first fragment is here
-        self.lead = 0  # bytes of data in the first fragment
+        self.lead = 0  # bytes of data in the first fragment, when it is here
         self.flags = 0
         self.dead = False
         clear(self.map, len(self.map))
@@ -110,11 +108,10 @@ class Reassembly:
     def receive(self, packet):
         """A fragment; its header has been checked by ip4."""
         buffer = packet.buffer
-        network = buffer[NETWORK] | buffer[NETWORK + 1] << 8
         transport = buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8
-        flags = buffer[network + FLAGS_OFFSET]
+        flags = buffer[DATAGRAM + FLAGS_OFFSET]
         more = flags & MORE_FRAGMENTS
-        start = ((flags & OFFSET) << 8 | buffer[network + FLAGS_OFFSET + 1]) << 3
+        start = ((flags & OFFSET) << 8 | buffer[DATAGRAM + FLAGS_OFFSET + 1]) << 3
         length = packet.end - transport
         end = start + length
         self.count(_FRAGMENTS)
@@ -124,10 +121,12 @@ class Reassembly:
         if end > self.size:
             self.count(_TOO_LONG)
             return
-        key = bytes(buffer[network + FROM : network + TO + 4]) + bytes(
-            buffer[network + IDENTIFICATION : network + IDENTIFICATION + 2]
+        # RFC 791: source, destination, identification and protocol tell datagrams apart.
+        key = (
+            bytes(buffer[DATAGRAM + FROM : DATAGRAM + TO + 4])
+            + bytes(buffer[DATAGRAM + IDENTIFICATION : DATAGRAM + IDENTIFICATION + 2])
+            + bytes(buffer[DATAGRAM + PROTO : DATAGRAM + PROTO + 1])
         )
-        key += bytes(buffer[network + PROTO : network + PROTO + 1])
         datagram = self.find(key)
         if datagram is None:
             return
@@ -144,24 +143,23 @@ class Reassembly:
         already = mark(units, first, last)
         if already:
             same = already == last - first
-            here = data[DATA_AT + start : DATA_AT + end]
+            here = data[DATA + start : DATA + end]
             if same and here == buffer[transport : transport + length]:
                 self.count(_REPEATED)
             else:
                 self.discard(datagram, _OVERLAP)
             return
-        data[DATA_AT + start : DATA_AT + end] = buffer[transport : transport + length]
+        data[DATA + start : DATA + end] = buffer[transport : transport + length]
         datagram.have += last - first
         datagram.highest = max(datagram.highest, end)
         datagram.flags |= buffer[FLAGS]
         if not more:
             datagram.total = end
         if start == 0:
-            # The header of the first fragment is the datagram's (RFC 791).
-            size = transport - network
-            datagram.header = size
+            # The header of the first fragment is the datagram's (RFC 791), without its options.
             datagram.lead = length
-            data[DATA_AT - size : DATA_AT] = buffer[network:transport]
+            data[DATAGRAM:DATA] = buffer[DATAGRAM : DATAGRAM + SIZE]
+            data[DATAGRAM] = 0x45
         if datagram.total >= 0 and datagram.have == (datagram.total + 7) >> 3:
             self.finish(datagram)
 
@@ -212,18 +210,18 @@ class Reassembly:
     def finish(self, datagram):
         """All is here: write a header for the whole and let it rise."""
         packet = datagram.packet
-        size = datagram.header
         data = packet.buffer
-        network = DATA_AT - size
-        end = DATA_AT + datagram.total
-        length = end - network
-        data[network + LENGTH] = length >> 8
-        data[network + LENGTH + 1] = length & 0xFF
-        data[network + FLAGS_OFFSET] = 0
-        data[network + FLAGS_OFFSET + 1] = 0
-        self.write_checksum(data, network)
-        data[NETWORK] = network
-        data[NETWORK + 1] = 0
+        end = DATA + datagram.total
+        length = end - DATAGRAM
+        data[DATAGRAM + LENGTH] = length >> 8
+        data[DATAGRAM + LENGTH + 1] = length & 0xFF
+        data[DATAGRAM + FLAGS_OFFSET] = 0
+        data[DATAGRAM + FLAGS_OFFSET + 1] = 0
+        data[DATAGRAM + CHECKSUM] = 0
+        data[DATAGRAM + CHECKSUM + 1] = 0
+        total = partial(data, DATAGRAM, DATA, 0) ^ 0xFFFF
+        data[DATAGRAM + CHECKSUM] = total & 0xFF
+        data[DATAGRAM + CHECKSUM + 1] = total >> 8
         data[END] = end & 0xFF
         data[END + 1] = end >> 8
         data[FLAGS] = datagram.flags | REASSEMBLED
@@ -232,13 +230,6 @@ class Reassembly:
         self.count(_REASSEMBLED)
         self.deliver(packet)
         datagram.key = None
-
-    def write_checksum(self, data, network):
-        data[network + CHECKSUM] = 0
-        data[network + CHECKSUM + 1] = 0
-        total = partial(data, network, DATA_AT, 0) ^ 0xFFFF
-        data[network + CHECKSUM] = total & 0xFF
-        data[network + CHECKSUM + 1] = total >> 8
 
     def sweep(self):
         """Give up what is too old; come again for the next."""
@@ -255,7 +246,7 @@ class Reassembly:
             if datagram.dead:
                 continue
             self.count(_EXPIRED)
-            if datagram.header:
+            if datagram.lead:
                 # RFC 1122 3.3.2: tell the sender, if the first fragment came.
                 self.tell(datagram)
         if wait:
@@ -263,13 +254,10 @@ class Reassembly:
 
     def tell(self, datagram):
         data = datagram.packet.buffer
-        network = DATA_AT - datagram.header
-        end = DATA_AT + datagram.lead  # behind it may lie what is left of another datagram
-        data[NETWORK] = network
-        data[NETWORK + 1] = 0
+        end = DATA + datagram.lead  # behind it may lie what is left of another datagram
         data[END] = end & 0xFF
         data[END + 1] = end >> 8
         data[FLAGS] = datagram.flags
-        data[16:20] = data[network + FROM : network + FROM + 4]
-        data[32:36] = data[network + TO : network + TO + 4]
+        data[16:20] = data[DATAGRAM + FROM : DATAGRAM + FROM + 4]
+        data[32:36] = data[DATAGRAM + TO : DATAGRAM + TO + 4]
         self.expired(datagram.packet)

@@ -18,7 +18,8 @@ What a service sees:
     socket.reply(datagram, buffer, offset, length) -> bool
                                               send buffer[offset:offset + length] to the sender;
                                               False: nothing could be sent, and it was counted
-    packet = socket.packet()                  a free transmit Packet, or None when there is none:
+    packet = socket.packet()                  a free transmit Packet, or None (in viper: compare
+                                              with socket.none) when there is none:
                                               fill packet.buffer from packet.payload, at most
                                               packet.room bytes, then set packet.length
     socket.answer(datagram, packet)           send it to the sender of the datagram; takes it over
@@ -82,11 +83,11 @@ PROTOCOL = const(12)
 SOURCE = const(16)
 DESTINATION = const(32)
 HEAD = const(64)
+OUT_SEGMENT = const(200)
 BODY = const(208)
 CHECKED = const(0x04)
 NET_BROADCAST = const(0x08)
 ROOM = const(1840)  # from BODY to the end of the buffer
-NONE = None  # viper compares objects with objects only
 
 
 class Datagram:
@@ -113,6 +114,7 @@ class Socket:
         self.output = udp.output
         self.local = udp.local
         self.first = Datagram(port)
+        self.none = None  # viper compares objects with objects only; a global costs more
 
     def unheard(self, socket, address, port, kind):
         pass
@@ -127,7 +129,7 @@ class Socket:
         if length > ROOM:
             return bool(self.reply_long(datagram, buffer, offset, length))
         packet = self.packet()
-        if packet is NONE:
+        if packet is self.none:
             self.udp.count(_NO_BUFFER)
             return False
         out = ptr8(packet.buffer)
@@ -169,16 +171,13 @@ class Socket:
             # RFC 768: the sender does not want an answer.
             self.udp.drop(packet, _UNANSWERABLE)
             return
-        start = int(out[PAYLOAD >> 1]) - SIZE
         end = int(out[END >> 1])
-        length = end - start
-        out[TRANSPORT >> 1] = start
+        length = end - OUT_SEGMENT
         out[PROTOCOL >> 1] = UDP
-        i = start >> 1
         length = (length & 0xFF) << 8 | length >> 8
-        out[i] = ours
-        out[i + 1] = theirs
-        out[i + 2] = length
+        out[OUT_SEGMENT >> 1] = ours
+        out[(OUT_SEGMENT >> 1) + 1] = theirs
+        out[(OUT_SEGMENT >> 1) + 2] = length
         total = (
             ours
             + theirs
@@ -190,8 +189,7 @@ class Socket:
             + out[DESTINATION >> 1]
             + out[(DESTINATION >> 1) + 1]
         )
-        first = i
-        i += 4
+        i = BODY >> 1
         last = end >> 1
         while i + 4 <= last:
             total += out[i] + out[i + 1] + out[i + 2] + out[i + 3]
@@ -204,7 +202,7 @@ class Socket:
         total = (total & 0xFFFF) + (total >> 16)
         total = (total + (total >> 16)) & 0xFFFF
         # A checksum of zero would mean that there is none (RFC 768).
-        out[first + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
+        out[(OUT_SEGMENT >> 1) + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
         self.output(packet)
 
     def send(self, packet, address, port):

@@ -65,7 +65,8 @@ def modules():
 
 
 # A packet's head and its offsets are meant by these names wherever they appear.
-HEAD = ["LINK", "NETWORK", "TRANSPORT", "PAYLOAD", "END", "FRAGMENT", "NEXT_HOP", "BODY", "FRAME"]
+HEAD = ["LINK", "TRANSPORT", "PAYLOAD", "END", "FRAGMENT", "NEXT_HOP", "BODY", "FRAME"]
+HEAD += ["DATAGRAM", "OUT_FRAME", "OUT_DATAGRAM", "OUT_SEGMENT"]
 HEAD += ["HEAD", "BROADCAST", "MULTICAST", "CHECKED", "NET_BROADCAST", "REASSEMBLED"]
 
 
@@ -85,7 +86,17 @@ def test_repeated_head_fields_agree_with_packet(module, name):
 
 
 def test_room_of_a_packet():
-    assert udp.ROOM == icmp.ROOM == packet.SIZE - packet.BODY
+    assert packet.SIZE - packet.BODY == udp.ROOM
+    assert packet.SIZE - packet.OUT_SEGMENT == icmp.ROOM
+
+
+def test_headers_fit_their_places():
+    assert packet.FRAME + ethernet.SIZE == packet.DATAGRAM
+    assert packet.OUT_FRAME + ethernet.SIZE == packet.OUT_DATAGRAM
+    assert packet.OUT_DATAGRAM + ip4.SIZE == packet.OUT_SEGMENT == packet.BODY - udp.SIZE
+    # The device header of 12 bytes in front of an IPv6 frame; what is compared by words is aligned.
+    assert packet.OUT_SEGMENT - 40 - ethernet.SIZE - 12 > packet.HEAD
+    assert not (packet.DATAGRAM | packet.OUT_DATAGRAM | packet.OUT_SEGMENT | packet.BODY) & 3
 
 
 def test_masks_for_groups_of_flags():
