@@ -145,6 +145,12 @@ class Loop:
                 while i < LINES:
                     seen[i] = counters[i]
                     i += 1
+                # A device's line may have moved meanwhile, too: then this is no time to sleep.
+                i = 0
+                while i < count:
+                    if seen[state[LINE + i]] != state[SEEN + i]:
+                        busy = 1
+                    i += 1
             if (moved == 0 or busy != 0) and int(timers.first) >= 0:
                 timers.run(self.ticks_ms())
 

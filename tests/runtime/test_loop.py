@@ -102,6 +102,29 @@ def test_work_left_is_done_before_sleep_and_starves_nobody(hardware, loop):
     assert hardware.halts == 1
 
 
+@pytest.mark.parametrize("nth", range(1, 200))
+def test_an_interrupt_at_any_look_at_the_counters_is_not_lost(hardware, loop, nth):
+    # The interrupt comes just before the loop loads a counter for the nth time.  (It was lost when
+    # it came in a turn that the timer had caused.)
+    class Counters:
+        looks = 0
+
+        def load(self, offset, size):
+            self.looks += 1
+            if self.looks == nth:
+                hardware.interrupt(11)
+            return int.from_bytes(hardware.interrupts[offset : offset + size], "little")
+
+    hardware.add_registers(0x1000, Counters())
+    loop.interrupts = 0x1000
+    device = Device(11)
+    loop.add(device)
+    loop.timers.timer(lambda: None).start(10)
+    sleep(loop)
+    # The first look comes before the device is serviced for the first time.
+    assert device.calls == (2 if 1 < nth <= hardware.registers[0][2].looks else 1)
+
+
 def test_a_stray_interrupt_does_not_keep_the_machine_awake(hardware, loop):
     loop.add(Device(11))
     sleep(loop)
