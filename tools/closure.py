@@ -230,6 +230,8 @@ class _Walk:
             self.builtin.setdefault(name, set()).add(importer)
             for feature in MODULES[name].features:
                 self.feature(feature, f"import {name}")
+            for other in MODULES[name].requires:
+                self.builtin.setdefault(other, set()).add(name)
         elif found[0] is not None:
             self.frozen[name] = Frozen(name, *found, {importer})
             self.waiting.append(name)

@@ -18,6 +18,7 @@ class CModule(NamedTuple):
     source: str = ""
     shadowed: bool = False
     features: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()  # other C modules that its code refers to
 
 
 ALWAYS = ("builtins", "sys")
@@ -37,7 +38,7 @@ MODULES = {
     "hashlib": CModule("MICROPY_PY_HASHLIB", "extmod/modhashlib.c", shadowed=True),
     "heapq": CModule("MICROPY_PY_HEAPQ", "extmod/modheapq.c", shadowed=True),
     "io": CModule("MICROPY_PY_IO", "py/modio.c", shadowed=True),
-    "json": CModule("MICROPY_PY_JSON", "extmod/modjson.c", shadowed=True),
+    "json": CModule("MICROPY_PY_JSON", "extmod/modjson.c", shadowed=True, requires=("io",)),
     "math": CModule("MICROPY_PY_MATH", "py/modmath.c", features=("float",)),
     "metal": CModule(None, "modmetal.c"),
     "micropython": CModule("MICROPY_PY_MICROPYTHON", "py/modmicropython.c"),

@@ -148,6 +148,14 @@ def _only_others(forward):
     return forward.protocol == "udp" and local not in table
 
 
+def in_background():
+    """Whether reading the terminal would stop us."""
+    try:
+        return os.tcgetpgrp(0) != os.getpgrp()
+    except OSError:
+        return False  # not our terminal, or none
+
+
 class Console:
     """QEMU with its console on ours."""
 
@@ -155,6 +163,7 @@ class Console:
         self.command, self.raw = command, raw
         self.deadline = None
         self.interrupts = 0
+        self.forced = False
 
     def run(self):
         try:
@@ -195,14 +204,14 @@ class Console:
         """Carry bytes both ways until QEMU ends."""
         out = self.process.stdout.fileno()
         inputs = {out, wake}
-        if not os.isatty(0) or os.tcgetpgrp(0) == os.getpgrp():
-            inputs.add(0)  # not from the background
+        if not in_background():
+            inputs.add(0)
         while True:
             patience = self.deadline and max(0, self.deadline - time.monotonic())
             ready = select.select(inputs, [], [], patience)[0]
             if not ready:
                 print("\nimportos: the machine does not stop; ending QEMU", file=sys.stderr)
-                self.process.terminate()
+                self.end()
                 self.deadline = None
             if wake in ready:
                 os.read(wake, 64)
@@ -218,16 +227,20 @@ class Console:
                 if not piece:
                     inputs.discard(0)
                 elif self.raw and CTRL_CLOSE_BRACKET in piece:
-                    self.process.terminate()
+                    self.end()
                 else:
                     self.send(piece)
 
     def interrupt(self):
         if self.interrupts > 1:
-            self.process.terminate()
+            self.end()
         else:
             self.deadline = time.monotonic() + PATIENCE
             self.send(CTRL_C)
+
+    def end(self):
+        self.forced = True
+        self.process.terminate()
 
     def send(self, data):
         try:
@@ -240,8 +253,10 @@ class Console:
         """The guest's status: isa-debug-exit makes 2 * n + 1 of n; power off is 0."""
         code = self.process.returncode
         complaint = self.process.stderr.read().decode(errors="replace").strip()
-        if code < 0 or self.interrupts > 1:
-            return 130 if self.interrupts else 1
+        if self.forced:
+            return 130 if self.interrupts else 0
+        if code < 0:
+            return 1
         if complaint and code == 1:
             raise UserError(complaint.splitlines()[-1])
         if complaint:

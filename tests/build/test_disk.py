@@ -219,18 +219,18 @@ def test_damage_is_said(hello, tmp_path, where):
         byte = file.read(1)[0]
         file.seek(at)
         file.write(bytes([byte ^ 0x10]))
-    assert boot(copy) == "ImportOS: the image on the disk is damaged\r\n"
+    assert boot(copy) == "ImportOS: the image on the disk is damaged\n"
 
 
 def test_a_short_disk_is_said(hello, tmp_path):
     copy = shutil.copy(hello / "hello.img", tmp_path / "x.img")
     with open(copy, "r+b") as file:
         file.truncate(20480)
-    assert boot(copy) == "ImportOS: the disk cannot be read\r\n"
+    assert boot(copy) == "ImportOS: the disk cannot be read\n"
 
 
 def test_too_little_memory_is_said(hello):
-    assert boot(hello / "hello.img", memory="1M") == "ImportOS: too little memory\r\n"
+    assert boot(hello / "hello.img", memory="1M") == "ImportOS: too little memory\n"
 
 
 def test_qcow2_is_the_same_disk(hello):
