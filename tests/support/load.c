@@ -1,6 +1,6 @@
 /* load: send datagrams to a UDP port and account for every answer.
  *
- *   load ADDRESS PORT window|burst COUNT OUTSTANDING dns|echo < datagrams
+ *   load ADDRESS PORT window|burst COUNT OUTSTANDING dns|echo|id < datagrams
  *
  * Standard input: datagrams, each behind its length (u16, network order); they are sent in turn,
  * the first two bytes replaced by a number that the answer must repeat (the ID of a DNS message).
@@ -59,22 +59,26 @@ static void read_stock(void) {
     }
 }
 
-/* DNS: a response without error, with an answer. Echo: the same bytes. */
-static int is_right(int dns, const unsigned char *answer, int n, int from) {
-    if (dns)
+enum { DNS = 'd', ECHO = 'e', ID = 'i' };
+
+/* DNS: a response without error, with an answer. Echo: the same bytes. ID: any response. */
+static int is_right(int check, const unsigned char *answer, int n, int from) {
+    if (check == ID)
+        return 1;
+    if (check == DNS)
         return n >= 12 && (answer[2] & 0x80) && (answer[3] & 15) == 0 && (answer[6] | answer[7]);
     return n == length[from] && memcmp(answer + 2, datagram[from] + 2, n - 2) == 0;
 }
 
 int main(int argc, char **argv) {
     if (argc != 7) {
-        fprintf(stderr, "usage: load ADDRESS PORT window|burst COUNT OUTSTANDING dns|echo\n");
+        fprintf(stderr, "usage: load ADDRESS PORT window|burst COUNT OUTSTANDING dns|echo|id\n");
         return 2;
     }
     long count = atol(argv[4]);
     int most = atoi(argv[5]);
     int burst = strcmp(argv[3], "burst") == 0;
-    int dns = strcmp(argv[6], "dns") == 0;
+    int check = argv[6][0];
     if (most < 1 || most > MAX_OUTSTANDING)
         return 2;
     read_stock();
@@ -146,7 +150,7 @@ int main(int argc, char **argv) {
                 strange++;
                 continue;
             }
-            if (is_right(dns, in[i], bytes, under_way[number]))
+            if (is_right(check, in[i], bytes, under_way[number]))
                 right++;
             else
                 wrong++;

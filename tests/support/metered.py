@@ -1,8 +1,8 @@
-"""The name server with its heap watched: what a million queries allocate is counted, not guessed.
+"""The name server with its heap watched: what a million queries allocate is read, not guessed.
 
-The collector is switched off, so every byte that is ever allocated stays counted. Ten times a
-second the number goes into a buffer made at the start. In the end they are printed, and all
-counters: `heap N N ...`, `counters {...}`.
+The collector is off, so every byte that is ever allocated stays counted.  A frame of the type for
+local experiments (IEEE 802, 0x88b5) makes it print what is in use, `heap N`, through a delegate in
+front of the stack; at the end it prints all `counters {...}`.
 """
 
 import gc
@@ -16,35 +16,21 @@ NEEDS = {
     }
 }
 PORTS = ("udp:53",)
-EVERY_MS = 100
-ROOM = 600
+TYPE = 82 + 12  # where a received frame has its type (net/packet.py, net/ethernet.py)
 
 
 class Meter:
     def __init__(self, machine):
-        self.machine = machine
-        self.readings = bytearray(4 * ROOM)
-        self.count = 0
-        self.timer = machine.timers.timer(self.read)
-        self.timer.start(EVERY_MS)
+        self.counters = machine.counters
+        self.above = machine.nic.receive
+        machine.nic.receive = self.receive
 
-    def read(self):
-        at = 4 * (self.count % ROOM)
-        number = gc.mem_alloc()
-        for shift in range(4):
-            self.readings[at + shift] = number >> 8 * shift & 0xFF
-        self.count += 1
-        self.timer.start(EVERY_MS)
-
-    def show(self):
-        readings = self.readings
-        first = max(0, self.count - ROOM)
-        numbers = [
-            int.from_bytes(readings[4 * i : 4 * i + 4], "little")
-            for i in [n % ROOM for n in range(first, self.count)]
-        ]
-        print("heap", *numbers)
-        print("counters", {name: n for name, n in self.machine.counters().items() if n})
+    def receive(self, packet):
+        buffer = packet.buffer
+        if buffer[TYPE] == 0x88 and buffer[TYPE + 1] == 0xB5:
+            print("heap", gc.mem_alloc())
+        else:
+            self.above(packet)
 
 
 meter = None
@@ -54,10 +40,10 @@ def start(machine):
     global meter
     dns.start(machine)
     machine.loop.tidy = gc.mem_alloc  # something that does nothing
+    meter = Meter(machine)
     gc.collect()
     gc.disable()
-    meter = Meter(machine)
 
 
 def stop():
-    meter.show()
+    print("counters", {name: n for name, n in meter.counters().items() if n})

@@ -236,15 +236,16 @@ class Machine:
 
     def wait_for(self, marker, timeout=20):
         """Wait until the console shows a text; returns the seconds since the start of QEMU."""
-        wanted = marker.encode()
-        with self.news:
-            seen = self.news.wait_for(lambda: wanted in self.console or self.ended, timeout)
-            if not seen or wanted not in self.console:
-                state = "QEMU ended" if self.ended else f"nothing in {timeout} s"
-                raise AssertionError(
-                    f"no {marker!r} on the console: {state}\n{self.text}{self.errors()}"
-                )
+        self.wait_until(lambda text: marker in text, timeout, marker)
         return time.monotonic() - self.started
+
+    def wait_until(self, true, timeout=20, what="change"):
+        """Wait until `true(text of the console)`."""
+        with self.news:
+            self.news.wait_for(lambda: true(self.text) or self.ended, timeout)
+            if not true(self.text):
+                state = "QEMU ended" if self.ended else f"nothing in {timeout} s"
+                raise AssertionError(f"no {what!r}: {state}\n{self.text}{self.errors()}")
 
     def errors(self):
         """What QEMU itself complained about, once it has ended."""

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support import images, load, malformed, vm
 from tests.support.instructions import Lab
+from tests.support.meter import Metered
 from tests.vm.conftest import ADDRESS, KERNEL, MAC, static
 
 pytestmark = pytest.mark.timeout(600)  # the first one builds the image
 PROBE = str(images.ROOT / "tests" / "support" / "probe.py")
-METERED = str(images.ROOT / "tests" / "support" / "metered.py")
 
 
 @pytest.fixture
@@ -119,23 +119,20 @@ def test_counters_add_up_after_a_flood_faster_than_the_machine(probe, network):
     assert grown["udp.received"] <= grown["eth0.sent"] + lost
 
 
-def test_dns_and_echo_allocate_nothing_per_packet(image):
-    """The collector is off: any byte per query would stay (tests/support/metered.py)."""
-    with Lab(image(METERED) / "metered.elf", icount="") as lab:
-        queries = load.bench_queries()
-        queries += [load.query("nobody.bench.example"), load.query("bench.example", 6)]
-        lab.first(lab.asker(53, queries, timeout=0.05))
-        for ask in (lab.pinger(), lab.asker(53, queries)):
-            for _ in range(2000):
+def test_nothing_is_allocated_per_packet(image):
+    """The collector is off: any byte per packet would stay (tests/support/metered.py)."""
+    queries = load.bench_queries()
+    queries += [load.query("nobody.bench.example"), load.query("bench.example", 6)]
+
+    with Metered(image) as metered:
+
+        def pings(count):
+            ask = metered.lab.pinger()
+            for _ in range(count):
                 assert ask()
-        counted = load.load(lab.namespace, ADDRESS, 53, "window", 30_000, 20, "echo", queries)
-        assert counted["stalls"] == 0
-        lab.machine.type(b"\x03")
-        lab.machine.wait()
-        lines = dict(line.partition(" ")[::2] for line in lab.machine.text.splitlines())
-        readings = [int(word) for word in lines["heap"].split()]
-        # The first datagram to a neighbour makes a path to it, once.
-        assert readings[-1] - readings[0] <= 64, f"the heap grew: {readings}"
+
+        assert metered.allocated(metered.load, 20_000, queries, "id")[0] == 0
+        assert metered.allocated(pings, 2_000)[0] == 0
 
 
 @pytest.mark.parametrize("virtio", ["legacy", "modern"])

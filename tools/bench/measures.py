@@ -4,14 +4,14 @@ A measure returns {row name: {"value": number, ...}} for one or several rows. Th
 of the tests: TCG, one processor, `pc`, TAP in a network namespace, a permanent neighbour entry.
 """
 
-import ast
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from tests.support import images, load, malformed, stub
-from tests.support.instructions import ADDRESS, KERNEL, MAC, Lab, entry
+from tests.support import images, load, stub
+from tests.support.instructions import ADDRESS, Lab, entry
+from tests.support.meter import Metered
 
 SMALL_ZONE = """\
 $ORIGIN bench.example.
@@ -120,56 +120,13 @@ def start(quick):
     }
 
 
-class Metered:
-    """A name server that says in the end what it allocated and counted (metered.py)."""
-
-    def __enter__(self):
-        service = str(images.ROOT / "tests" / "support" / "metered.py")
-        self.lab = Lab(images.build(service) / "metered.elf", icount="")
-        self.ask = asker(self.lab, timeout=0.5)
-        self.lab.first(asker(self.lab, timeout=0.05))
-        time.sleep(0.5)
-        return self
-
-    def load(self, count):
-        return load.load(
-            self.lab.namespace, ADDRESS, 53, "window", count, 20, "dns", load.bench_queries()
-        )
-
-    def malformed(self, count):
-        """Malformed frames, a query between them now and then; returns what has to be counted."""
-        frames = load.Frames(self.lab.namespace)
-        addresses = [bytes(map(int, text.split("."))) for text in (ADDRESS, KERNEL)]
-        mac = bytes.fromhex(MAC.replace(":", ""))
-        flood = malformed.Flood(mac, addresses[0], frames.mac, addresses[1])
-
-        def answered():
-            assert self.ask(), f"no answer\n{self.lab.machine.text}"
-
-        frames.flood(flood.frames(count), answered)
-        return flood.expected
-
-    def end(self):
-        """Stop the machine; returns its heap readings, ten a second, and its counters."""
-        time.sleep(0.3)
-        self.lab.machine.type(b"\x03")
-        self.lab.machine.wait()
-        words = dict(line.partition(" ")[::2] for line in self.lab.machine.text.splitlines())
-        readings = [int(word) for word in words["heap"].split()]
-        return readings, ast.literal_eval(words["counters"])
-
-    def __exit__(self, *_):
-        self.lab.close()
-
-
 def heap(quick):
+    """Bytes per query in a machine whose collector is off (tests/support/metered.py)."""
     count = 20_000 if quick else 100_000
     with Metered() as metered:
-        metered.load(count)
-        readings, _ = metered.end()
-    # The first readings are from before the load.
-    value = (readings[-1] - readings[1]) / count
-    return {"heap": {"value": value, "note": f"{readings[-1]:,} bytes in use"}}
+        allocated, _ = metered.allocated(metered.load, count)
+        used = metered.read()
+    return {"heap": {"value": allocated / count, "note": f"{used:,} bytes in use"}}
 
 
 def idle(quick):
@@ -186,19 +143,22 @@ def idle(quick):
 def flood(quick):
     count = 50_000 if quick else 1_000_000
     with Metered() as metered:
-        counted = metered.load(count)
+        allocated, counted = metered.allocated(metered.load, count)
         expected = metered.malformed(count // 10)
-        readings, counters = metered.end()
+        after, _ = metered.allocated(metered.load, 1000)
+        counters = metered.end()
     unaccounted = sum(abs(counters.get(name, 0) - n) for name, n in expected.items())
-    grown = readings[-1] - readings[1]
     return {
         "flood": {
             "value": count - counted["right"],
             "note": "{stalls} stalls, {wrong} wrong, {seconds:.1f} s".format(**counted)
-            + f", heap grew by {grown} bytes",
+            + f", {allocated} bytes allocated",
             "sender": counted,
         },
-        "malformed": {"value": unaccounted, "note": f"{sum(expected.values()):,} sent"},
+        "malformed": {
+            "value": unaccounted,
+            "note": f"{sum(expected.values()):,} sent; 1,000 queries after them allocated {after}",
+        },
     }
 
 
