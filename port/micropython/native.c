@@ -3,7 +3,7 @@
 // Each function gives the same answer as the one of MicroPython that it stands for, and goes there
 // when the case is not the common one: an attribute of an instance that is in the instance, a
 // method that is in its class, an element of a list, the address of a buffer, a call of a bound
-// method.  An attribute then costs 20 instructions instead of 165 and a buffer 13 instead of 95,
+// method.  An attribute then costs 25 instructions instead of 165 and a buffer 13 instead of 95,
 // and a packet takes some dozens of each on its way.  patches/40-native-short-ways.patch puts them
 // into the table that native code calls through.
 //
