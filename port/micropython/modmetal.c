@@ -90,7 +90,7 @@ static MP_DEFINE_CONST_FUN_OBJ_0(metal_cycles_obj, metal_cycles);
 static mp_obj_t metal_write(mp_obj_t data) {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
-    serial_write(buffer.buf, buffer.len);
+    mp_hal_stdout_tx_strn_cooked(buffer.buf, buffer.len); // a terminal wants CR LF
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(metal_write_obj, metal_write);
