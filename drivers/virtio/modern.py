@@ -156,3 +156,6 @@ class Modern:
         store16(self.common + QUEUE_SELECT, index)
         offset = load16(self.common + QUEUE_NOTIFY_OFFSET)
         return self.doorbells + offset * self.multiplier
+
+    def notify(self, index):
+        store16(self.notify_at(index), index)

@@ -138,6 +138,8 @@ class VirtioNet:
         self.name = name
         self.log = machine.log
         self.transport = transport
+        self.cause = transport.cause
+        self.notify = transport.notify
         self.line = line
         self.cells = bytearray(4 * _CELLS)
         self.counters = Counters(name, COUNTS, DROPS, self.cells)
@@ -313,7 +315,7 @@ class VirtioNet:
             if isr:  # noqa: SIM108
                 cause = ptr8(isr)[0]
             else:
-                cause = int(self.transport.cause())
+                cause = int(self.cause())
             cells[_RX_FENCED] = cells[_RX_INDEX]
             cells[_TX_FENCED] = cells[_TX_INDEX]
             if cause & 2:
@@ -356,7 +358,7 @@ class VirtioNet:
                     if notify:
                         ptr16(notify)[0] = number
                     else:
-                        self.transport.notify(number)
+                        self.notify(number)
             queue += _TX - _RX
 
     @micropython.viper
