@@ -310,5 +310,5 @@ map_length: .long 0
     .long loader_name
 loader_name: .asciz "ImportOS disk"
 no_memory:  .asciz "too little memory\r\n"
-damaged:    .asciz "the image on the disk is damaged\r\n"
+damaged:    .asciz "the image is damaged\r\n"
     .section .note.GNU-stack, "", @progbits

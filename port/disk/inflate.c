@@ -1,13 +1,15 @@
 // Inflate, RFC 1951: the headers of blocks and the tables for what is in them.
 //
 // The tables make the work of block.S, which decodes the symbols, a matter of few instructions: a
-// code's entry says its length and, for a match, base and extra bits.  An entry is found by the next
-// FAST bits; the few codes that are longer are searched for.  The stream comes from our own build
-// and its checksum has been compared, so nothing here can be out of range and nothing is checked.
+// code's entry says its length and, for a match, base and extra bits.  An entry is found by the
+// next FAST bits; the few codes that are longer are searched for.  The stream comes from our own
+// build and its checksum has been compared, so nothing here can be out of range and nothing is
+// checked.
 #include <stddef.h>
 #include <stdint.h>
 
 enum { FAST = 10, LONGEST = 15, LITERALS = 288, DISTANCES = 32 };
+enum alphabet { OF_LITERALS, OF_DISTANCES, OF_LENGTHS };
 
 struct code {
     uint32_t fast[1 << FAST];
@@ -57,9 +59,10 @@ static uint32_t number(unsigned value, unsigned mantissa, unsigned least) {
     return (base + least) << 16 | extra << 8;
 }
 
-// Byte 0 gets the length of the code; its sign says that the entry is not a literal.
-static uint32_t describe(unsigned symbol, int distances) {
-    if (distances) {
+// What a symbol of an alphabet means.  Byte 0 is for the length of its code; its sign says that the
+// entry is not a literal.
+static uint32_t describe(unsigned symbol, enum alphabet alphabet) {
+    if (alphabet == OF_DISTANCES) {
         return number(symbol, 1, 1);
     }
     if (symbol < 256) {
@@ -75,38 +78,52 @@ static uint32_t describe(unsigned symbol, int distances) {
 }
 
 // RFC 1951 3.2.2: codes from their lengths.
-static void build(struct code *code, const uint8_t *lengths, unsigned n, int distances) {
-    uint32_t *entry = code->entries;
-    for (unsigned i = 0; i < 1 << FAST; i++) {
-        code->fast[i] = 0;
+static void build(struct code *code, const uint8_t *lengths, unsigned n, enum alphabet alphabet) {
+    uint32_t *place[LONGEST + 1], *end = code->entries;
+    for (unsigned i = 0; i <= LONGEST; i++) {
+        code->count[i] = 0;
     }
+    for (unsigned i = 0; i < n; i++) {
+        code->count[lengths[i]]++;
+    }
+    for (unsigned i = 1; i <= LONGEST; i++) {
+        place[i] = end;
+        end += code->count[i];
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (lengths[i]) {
+            *place[lengths[i]]++ = describe(i, alphabet) | lengths[i];
+        }
+    }
+    if (alphabet == OF_LENGTHS) {
+        return; // few symbols: they are searched for
+    }
+    uint32_t *fast = code->fast;
+    unsigned entries = 1 << FAST;
+    __asm__ volatile("rep stosl" : "+D"(fast), "+c"(entries) : "a"(0) : "memory");
     // Codes are sent highest bit first, so they count up from the other end of the index.
     unsigned reversed = 0;
-    for (unsigned length = 1; length <= LONGEST; length++) {
-        code->count[length] = 0;
-        for (unsigned symbol = 0; symbol < n; symbol++) {
-            if (lengths[symbol] != length) {
-                continue;
-            }
-            code->count[length]++;
-            *entry = describe(symbol, distances) | length;
-            for (unsigned i = reversed; i < 1 << FAST && length <= FAST; i += 1 << length) {
-                code->fast[i] = *entry;
-            }
-            entry++;
-            unsigned bit = 1 << (length - 1);
-            while (reversed & bit) {
-                reversed ^= bit;
-                bit >>= 1;
-            }
-            reversed |= bit;
+    for (const uint32_t *entry = code->entries; entry < end; entry++) {
+        unsigned length = *entry & LONGEST;
+        if (length > FAST) {
+            break;
         }
+        for (unsigned i = reversed; i < 1 << FAST; i += 1 << length) {
+            code->fast[i] = *entry;
+        }
+        unsigned bit = 1 << (length - 1);
+        while (reversed & bit) {
+            reversed ^= bit;
+            bit >>= 1;
+        }
+        reversed |= bit;
     }
 }
 
 // RFC 1951 3.2.7: the lengths of the codes, themselves coded.
 static void read_lengths(struct inflate *in, unsigned *literals, unsigned *distances) {
-    static const uint8_t order[] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    static const uint8_t order[] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                    11, 4,  12, 3, 13, 2, 14, 1, 15};
     uint8_t *lengths = in->lengths;
     *literals = get(in, 5) + 257;
     *distances = get(in, 5) + 1;
@@ -114,7 +131,7 @@ static void read_lengths(struct inflate *in, unsigned *literals, unsigned *dista
     for (unsigned i = 0; i < sizeof(order); i++) {
         lengths[order[i]] = i < n ? get(in, 3) : 0;
     }
-    build(&in->literals, lengths, sizeof(order), 0);
+    build(&in->literals, lengths, sizeof(order), OF_LENGTHS);
     for (uint8_t *end = lengths + *literals + *distances; lengths < end;) {
         unsigned what = inflate_symbol(in), value = 0, repeat = 1;
         if (what < 16) {
@@ -168,8 +185,8 @@ uint8_t *inflate(uint8_t *out, const uint8_t *from, struct inflate *in) {
         } else {
             read_lengths(in, &literals, &distances);
         }
-        build(&in->literals, in->lengths, literals, 0);
-        build(&in->distances, in->lengths + literals, distances, 1);
+        build(&in->literals, in->lengths, literals, OF_LITERALS);
+        build(&in->distances, in->lengths + literals, distances, OF_DISTANCES);
         inflate_block(in);
     } while (!last);
     return in->out;

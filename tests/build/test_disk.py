@@ -219,7 +219,7 @@ def test_damage_is_said(hello, tmp_path, where):
         byte = file.read(1)[0]
         file.seek(at)
         file.write(bytes([byte ^ 0x10]))
-    assert boot(copy) == "ImportOS: the image on the disk is damaged\n"
+    assert boot(copy) == "ImportOS: the image is damaged\n"
 
 
 def test_a_short_disk_is_said(hello, tmp_path):
