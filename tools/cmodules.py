@@ -31,7 +31,6 @@ MODULES = {
     "builtins": CModule(None, "py/modbuiltins.c"),
     "cmath": CModule("MICROPY_PY_CMATH", "py/modcmath.c", features=("float", "complex")),
     "collections": CModule("MICROPY_PY_COLLECTIONS", "py/modcollections.c", shadowed=True),
-    "cryptolib": CModule("MICROPY_PY_CRYPTOLIB", "extmod/modcryptolib.c", shadowed=True),
     "deflate": CModule("MICROPY_PY_DEFLATE", "extmod/moddeflate.c"),
     "errno": CModule("MICROPY_PY_ERRNO", "py/moderrno.c", shadowed=True),
     "gc": CModule("MICROPY_PY_GC", "py/modgc.c"),

@@ -76,6 +76,8 @@ def run(folder, options):
 def boot(folder, options):
     """The arguments that say from what to boot."""
     line = f"{PANIC} {options.append}".strip()
+    if options.development and options.service:
+        line += " service=yes"  # else the REPL comes up at once
     if not options.disk:
         return ["-kernel", str(folder / f"{folder.name}.elf"), "-append", line]
     # The image of the build, but with this command line.

@@ -2,6 +2,7 @@
 #include "py/builtin.h"
 #include <stdlib.h>
 #include "py/gc.h"
+#include "py/mperrno.h"
 #include "py/mphal.h"
 #include "py/runtime.h"
 #include "py/stackctrl.h"
@@ -99,6 +100,14 @@ mp_import_stat_t mp_import_stat(const char *path) {
     (void)path;
     return MP_IMPORT_STAT_NO_EXIST; // everything is frozen
 }
+
+#if MICROPY_PY_IO
+static mp_obj_t no_open(size_t n, const mp_obj_t *arguments, mp_map_t *named) {
+    (void)n, (void)arguments, (void)named;
+    mp_raise_OSError(MP_ENODEV); // there is no file system
+}
+MP_DEFINE_CONST_FUN_OBJ_KW(mp_builtin_open_obj, 1, no_open);
+#endif
 #endif
 
 #ifndef NDEBUG
