@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.images import importos, lock
+from tools.cmodules import ALWAYS, MODULES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRODUCTS = ("elf", "img", "qcow2")
@@ -112,3 +113,15 @@ def test_the_report_adds_up(image):
         assert row["raw"] > 0 and row["importers"], row
     text = (folder / "report.txt").read_text()
     assert all(name in text for name in names)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ALWAYS])
+def test_every_c_module_can_be_the_only_one(module, tmp_path):
+    path = tmp_path / f"only{module.strip('_')}.py"
+    text = f"import {module}\n\ndef start(machine):\n    print('imported', {module}.__name__)\n"
+    path.write_text(text + "    machine.stop()\n")
+    with lock("images"):
+        assert f"imported {module}" in importos("run", str(path))
+    shutil.rmtree(ROOT / "build" / path.stem)
