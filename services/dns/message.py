@@ -275,7 +275,7 @@ class Message:
 
     @micropython.viper
     def put_negative(self, out) -> int:
-        """Write the SOA of a negative answer, which the compiler has prepared: 1, 0 without room."""
+        """Write the SOA of a negative answer, which the compiler has prepared: 1, or 0 if full."""
         t = ptr8(self.data)
         o = ptr8(out)
         work = ptr32(self.work)

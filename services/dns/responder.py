@@ -5,7 +5,7 @@ RFC 1034 section 4.3.2 (the algorithm), RFC 1035 (messages), RFC 2181 (clarifica
 (ANY: one RRset of the name), RFC 9471 (glue that does not fit truncates).
 No I/O, and no memory: the state of a query lives in the work area, which was made at start-up.
 
-`answer` parses and finds the name, `decide` follows the RFC's algorithm.  server.py has a short cut.
+`answer` parses and finds the name, `decide` follows the algorithm.  server.py has a short cut.
 
     work area, u32 words
       0  counters: COUNTS and DROPS below, for runtime.counters
@@ -138,10 +138,15 @@ FIXED = const(14)
 RRSET = const(16)
 ORIGIN_MARK = const(0xC0)
 
+# Repeated from edns.py.
+MALFORMED = const(1)
+VERSION = const(2)
+
 UDP_SIZE = const(512)  # RFC 1035 section 4.2.1: what a sender without EDNS can take
 EDNS_SIZE = const(1232)  # what we send at most, and say that we take: never fragmented
 AA = const(0x04)
 TC = const(0x02)
+CD = const(0x10)
 
 
 class Responder:
@@ -170,15 +175,11 @@ class Responder:
         # Opcode QUERY.
         if q[start + 2] & 0x78:
             return int(self.fail(query, start, out, out_start, NOTIMP))
-        # One question, no answers.
-        if (
-            q[start + 4]
-            | q[start + 5] ^ 1
-            | q[start + 6]
-            | q[start + 7]
-            | q[start + 8]
-            | q[start + 9]
-        ):
+        # One question; no records but in the additional section; no response code.
+        if q[start + 4] | q[start + 5] ^ 1:
+            return int(self.fail(query, start, out, out_start, FORMERR))
+        i = q[start + 6] | q[start + 7] | q[start + 8] | q[start + 9]
+        if i | q[start + 3] & 0x0F:
             return int(self.fail(query, start, out, out_start, FORMERR))
         starts = ptr8(work)
         at = start + 12
@@ -208,9 +209,13 @@ class Responder:
         limit = out_start + UDP_SIZE
         work[OPT] = 0
         code = 0
-        if q[start + 10] | q[start + 11]:
-            code = int(read_opt(query, p + 5, end, q[start + 10] << 8 | q[start + 11], self.work))
-            if code == 1:
+        i = q[start + 10] << 8 | q[start + 11]
+        if i:
+            # RFC 6891 section 6.1.1: one OPT at most.
+            code = MALFORMED
+            if i == 1:
+                code = int(read_opt(query, p + 5, end, self.work))
+            if code == MALFORMED:
                 return int(self.fail(query, start, out, out_start, FORMERR))
             if work[OPT]:
                 size = work[SIZE]
@@ -230,7 +235,7 @@ class Responder:
         work[ADDITIONAL] = 0
         work[FLAGS] = AA
         work[RCODE] = 0
-        if code == 2:
+        if code == VERSION:
             return int(self.finish(out, BADVERS))
         # RFC 1035 section 3.2.4, 3.2.5: class IN, or any.
         i = q[p + 3] << 8 | q[p + 4]
@@ -238,6 +243,10 @@ class Responder:
             if i != 255:
                 return int(self.finish(out, REFUSED))
             work[FLAGS] = 0
+        # Transfers: IXFR, AXFR (which is for TCP).
+        if kind == 251 or kind == 252:
+            work[FLAGS] = 0
+            return int(self.finish(out, NOTIMP))
         # The zone whose origin the name ends with.
         t = ptr8(self.zone)
         head = ptr32(t)
@@ -285,10 +294,6 @@ class Responder:
         work = ptr32(self.work)
         bytes8 = ptr8(work)
         words16 = ptr16(work)
-        # Types that are not data: OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA.
-        if kind == 41 or (kind >= 249 and kind <= 254):
-            work[FLAGS] = 0
-            return int(self.finish(out, NOTIMP))
         # Names written into the answer may point into the question.
         labels = work[LABELS]
         i = 0
@@ -324,20 +329,23 @@ class Responder:
                 visit = stored << 1 | 1
             # RFC 1034 section 3.6.2: a CNAME answers for every type but its own.
             wanted = kind
-            if t[shape] & ALIAS and kind != 255:
+            if t[shape] & ALIAS:
                 wanted = 5
+            # RFC 8482 section 4.1: ANY is answered with one RRset, the SOA or else the first.
+            elif kind == 255 and node == head[work[ZONE_AT] + APEX]:
+                wanted = 6
             n = t[shape + 1]
             rrset = shape + RRSETS
-            # RFC 8482 section 4.1: ANY is answered with one RRset, the first.
-            while n and kind != 255:
-                if t[rrset] << 8 | t[rrset + 1] == wanted:
+            while n:
+                if t[rrset] << 8 | t[rrset + 1] == wanted or wanted == 255:
                     break
                 rrset += RRSET
                 n -= 1
             if n == 0:
                 outcome = NODATA
                 break
-            if wanted != kind:
+            chained = int(wanted == 5 and kind != 5 and kind != 255)
+            if chained:
                 # A chain that comes back to where it was ends there, and so does one too long.
                 i = 0
                 while i < chain:
@@ -353,7 +361,7 @@ class Responder:
                 outcome = TRUNCATED
                 break
             work[ANSWERS] += i
-            if wanted == kind or kind == 255:
+            if chained == 0:
                 if work[TARGETS]:
                     self.add(out, int(kind == 2), 0)
                 break
@@ -485,11 +493,13 @@ class Responder:
         elif outcome == BADVERS:
             extended = 1
             work[FLAGS] = 0
+            code = o[base + 3] & CD
         elif outcome == TRUNCATED:
             work[FLAGS] |= TC
         o[base + 2] = 0x80 | work[FLAGS] | o[base + 2] & 1
-        # RFC 4035 section 3.1.6: CD comes back; RA and AD are not ours to set.
-        o[base + 3] = o[base + 3] & 0x10 | code
+        # RA, AD and CD stay 0: no recursion, and no DNSSEC (RFC 4035 section 3.1.6: who knows it
+        # copies CD).  In errors about the query itself, CD comes back with it.
+        o[base + 3] = code
         o[base + 6] = work[ANSWERS] >> 8
         o[base + 7] = work[ANSWERS]
         o[base + 8] = work[AUTHORITY] >> 8
@@ -531,13 +541,16 @@ class Responder:
         o = ptr8(out)
         work = ptr32(self.work)
         work[outcome] += 1
+        flags = q[start + 2] & 0x79
         code = 1
         if outcome == NOTIMP:
-            code = 4
+            code = 4 | q[start + 3] & CD
+        elif q[start + 4] | q[start + 5] ^ 1:
+            flags = 0
         o[out_start] = q[start]
         o[out_start + 1] = q[start + 1]
-        o[out_start + 2] = 0x80 | q[start + 2] & 0x79
-        o[out_start + 3] = q[start + 3] & 0x10 | code
+        o[out_start + 2] = 0x80 | flags
+        o[out_start + 3] = code
         i = 4
         while i < 12:
             o[out_start + i] = 0

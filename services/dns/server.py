@@ -92,10 +92,10 @@ class Server:
             w = start >> 2
             opt = words[w + 2]
             length = int(q[start + 12])
-            # No response, opcode QUERY; one question, and behind it at most an OPT record.
-            if q[start + 2] & 0xFE or words[w + 1] != QUESTIONS_1 or length == 0 or length > 63:
+            # No response, opcode QUERY, no response code; one question, behind it at most an OPT.
+            if q[start + 2] & 0xF8 | q[start + 3] & 0x0F or words[w + 1] != QUESTIONS_1:
                 break
-            if opt and opt != ADDITIONAL_1:
+            if length == 0 or length > 63 or (opt and opt != ADDITIONAL_1):
                 break
             t = ptr8(self.zone)
             head = ptr32(t)
@@ -257,8 +257,8 @@ class Server:
             while i > 3:
                 i -= 1
                 to[(BODY >> 2) + i] = words[w + i]
-            o[BODY + 2] |= 0x84
-            o[BODY + 3] = o[BODY + 3] & 0x10 | code
+            o[BODY + 2] = 0x84 | o[BODY + 2] & 1
+            o[BODY + 3] = code
             at = BODY + n
             if records:
                 o[BODY + 7] = records
