@@ -88,6 +88,10 @@ static inline uint64_t rdtsc(void) {
     return value;
 }
 
+// cpu/kvmclock.c
+void kvmclock_init(void);
+uint32_t kvmclock_khz(void);
+
 // cpu/rtc.c
 uint64_t rtc_seconds(void);
 
@@ -127,6 +131,10 @@ static inline uint32_t in32(uint16_t port) {
     uint32_t value;
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
+}
+static inline void cpuid(uint32_t leaf, uint32_t *eax, uint32_t *ebx, uint32_t *ecx,
+                         uint32_t *edx) {
+    __asm__ volatile("cpuid" : "=a"(*eax), "=b"(*ebx), "=c"(*ecx), "=d"(*edx) : "a"(leaf), "c"(0));
 }
 static inline uint32_t interrupts_off(void) {
     uint32_t flags;

@@ -132,7 +132,7 @@ void memory_layout(void) {
             top = end > 0xfffff000 ? 0xfffff000 : (uintptr_t)end;
         }
     }
-    if (top < free + 256 * KIB) {
+    if (top < free + 64 * KIB) {
         panic("not enough memory: the image ends at %p, usable memory at %p", (void *)free,
               (void *)top);
     }

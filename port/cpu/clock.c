@@ -1,9 +1,10 @@
-// The monotonic clock: the TSC, its rate taken from kvmclock or measured against the PIT.
+// The monotonic clock: the TSC, its rate told by KVM or else measured against the PIT.
 //
-// Nobody spins for the measurement.  Channel 2 of the PIT runs free from the start; the first time
+// There is no long wait to measure.  Channel 2 of the PIT runs free from the start; the first time
 // somebody asks for the time, the counts that have passed since give a rate good to a percent or
-// two.  It is refined when 10 ms, 100 ms, 1 s, 10 s have passed and every half minute after that.
-// The 16-bit counter wraps every 55 ms; the rate known so far says how often.
+// two (20 us are spent to check that the counter has not wrapped meanwhile).  It is refined when 10
+// ms, 100 ms, 1 s, 10 s have passed and every half minute after that. The 16-bit counter wraps
+// every 55 ms; the rate known so far says how often.
 #include "port.h"
 
 enum {
@@ -12,8 +13,11 @@ enum {
     CONTROL = 0x43,
     GATE = 0x61,
     FIRST_COUNTS = 120, // 100 us
+    CHECK_COUNTS = 24,  // 20 us
+    SLOW_COUNTS = 2400, // 2 ms
     WINDOW_FIRST = 10000,
     WINDOW_LAST = 30000000,
+    WINDOW_TOLD = 1000000, // how soon a migration is noticed
 };
 
 static struct {
@@ -63,23 +67,53 @@ static uint32_t rate(uint64_t ticks, uint64_t counts) {
     return (uint32_t)(ticks * PIT_HZ / (counts * 1000));
 }
 
-static void first_measurement(void) {
+// Wait until channel 2 has counted on since `from`, and say how fast the TSC is by that.
+static uint32_t measure(uint16_t wanted) {
     uint64_t tsc;
     uint16_t counts;
     unsigned patience = 100000;
     do {
         counts = (uint16_t)(from.count - pit_count(&tsc));
-    } while (counts < FIRST_COUNTS && --patience);
+    } while (counts < wanted && --patience);
     if (!patience) {
         panic("the PIT does not count: no clock");
     }
-    uint64_t start = from.tsc;
-    base_tsc = start;
-    set_rate(rate(tsc - start, counts), start);
+    return rate(tsc - from.tsc, counts);
+}
+
+static uint32_t distance(uint32_t a, uint32_t b) {
+    return a > b ? a - b : b - a;
+}
+
+static void first_measurement(void) {
+    uint32_t told = kvmclock_khz();
+    if (told) {
+        set_rate(told, from.tsc);
+        return;
+    }
+    uint32_t since_boot = measure(FIRST_COUNTS);
+    __typeof__(from) boot = from;
+    restart();
+    uint32_t now = measure(CHECK_COUNTS);
+    if (distance(since_boot, now) < now / 4) {
+        from = boot;
+        now = since_boot;
+    } else { // a slow or busy host: the counter has wrapped since boot
+        restart();
+        now = measure(SLOW_COUNTS);
+    }
+    set_rate(now, boot.tsc);
 }
 
 static void refine(void) {
     uint64_t tsc;
+    uint32_t told = kvmclock_khz();
+    if (told) {
+        from.tsc = rdtsc();
+        window = WINDOW_TOLD;
+        set_rate(told, from.tsc);
+        return;
+    }
     uint16_t counted = (uint16_t)(from.count - pit_count(&tsc));
     uint64_t ticks = tsc - from.tsc;
     uint64_t expected = ticks / khz * PIT_HZ / 1000;
@@ -91,8 +125,7 @@ static void refine(void) {
     }
     uint64_t wraps = expected > counted ? (expected - counted + 0x8000) >> 16 : 0;
     uint32_t better = rate(ticks, (suspicious ? 0 : wraps << 16) + counted);
-    uint32_t difference = better > khz ? better - khz : khz - better;
-    if (difference > khz / 16 && !suspicious) {
+    if (distance(better, khz) > khz / 16 && !suspicious) {
         suspicious = true; // a long pause of the host spoilt one of the two: measure anew
         restart();
         better = khz;
@@ -115,6 +148,7 @@ void clock_init(void) {
     out8(CONTROL, 0xb4);                         // channel 2, low then high byte, mode 2
     out8(CHANNEL_2, 0);
     out8(CHANNEL_2, 0);
+    kvmclock_init();
     restart();
 }
 

@@ -37,8 +37,8 @@ static inline volatile uint32_t *apic(uint32_t offset) {
 }
 
 void timer_init(void) {
-    uint32_t eax = 1, ebx, ecx, edx, high, low;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+    uint32_t eax, ebx, ecx, edx, high, low;
+    cpuid(1, &eax, &ebx, &ecx, &edx);
     have_apic = edx & 1 << 9;
     if (!have_apic) {
         line_unmask(PIT_LINE);
