@@ -11,7 +11,7 @@ from micropython import const
 # Words of the work area, drawn in responder.py.
 OPT = const(45)
 DO = const(46)
-SIZE = const(47)
+SENDER_SIZE = const(47)
 
 GOOD = const(0)
 MALFORMED = const(1)
@@ -22,7 +22,7 @@ VERSION = const(2)
 def read_opt(query, at: int, end: int, area) -> int:
     """The only record of the additional section is at query[at:end].
 
-    Leaves in the work area: OPT, that there is one; DO, its flag; SIZE, what the sender can take.
+    Leaves in the work area: OPT, that there is one; DO, its flag; SENDER_SIZE, what it can take.
     """
     q = ptr8(query)
     work = ptr32(area)
@@ -30,7 +30,7 @@ def read_opt(query, at: int, end: int, area) -> int:
     if at + 11 > end or q[at] | q[at + 1] | q[at + 2] ^ 41:
         return MALFORMED
     work[OPT] = 1
-    work[SIZE] = q[at + 3] << 8 | q[at + 4]
+    work[SENDER_SIZE] = q[at + 3] << 8 | q[at + 4]
     work[DO] = q[at + 7] & 0x80
     if q[at + 6]:
         # What else there is has a meaning only in that version.

@@ -10,15 +10,15 @@ No I/O, and no memory: the state of a query lives in the work area, which was ma
     work area, u32 words
       0  counters: COUNTS and DROPS below, for runtime.counters
      33  FOUND_FAMILY  FOUND_LEFT  FOUND_CUT      the result of table.find
-     36  LABELS      of the question's name, below the origin
+     36  BELOW       labels of the question below the origin
      37  ZONE_AT     the zone's words in the table
      38  ORIGIN_AT   offset in the message of the origin, within the question
      39  BASE  AT  LIMIT                          the answer: first byte, position, end of the room
      42  NAME_AT     where message.put_name has put the last name
      43  KNOWN  TARGETS                           how many are in the lists below
-     45  OPT  DO  SIZE                            the sender's EDNS
+     45  OPT  DO  SENDER_SIZE                     the sender's EDNS
      48  ANSWERS  AUTHORITY  ADDITIONAL           records written
-     51  FLAGS  RCODE
+     51  FLAGS
     bytes
     512  STARTS      where the labels of a name begin, see table.find
     640  KNOWN       offsets (u16) and, at 768, keys of names written, see message.put_name
@@ -85,7 +85,7 @@ RESPONSE = const(21)
 FOUND_FAMILY = const(33)
 FOUND_LEFT = const(34)
 FOUND_CUT = const(35)
-LABELS = const(36)
+BELOW = const(36)
 ZONE_AT = const(37)
 ORIGIN_AT = const(38)
 BASE = const(39)
@@ -96,12 +96,11 @@ KNOWN = const(43)
 TARGETS = const(44)
 OPT = const(45)
 DO = const(46)
-SIZE = const(47)
+SENDER_SIZE = const(47)
 ANSWERS = const(48)
 AUTHORITY = const(49)
 ADDITIONAL = const(50)
 FLAGS = const(51)
-RCODE = const(52)
 STARTS = const(512)
 KNOWN_OFFSETS = const(320)
 KNOWN_KEYS = const(768)
@@ -121,7 +120,6 @@ ORIGIN = const(0)
 ORIGIN_LENGTH = const(1)
 APEX = const(2)
 ORIGIN_LABELS = const(3)
-NEGATIVE = const(5)
 ZONE = const(7)
 FIRST = const(0)
 COUNT = const(1)
@@ -132,9 +130,7 @@ WILD = const(0x02)
 ALIAS = const(0x04)
 RRSETS = const(2)
 TTL = const(4)
-RECORDS = const(10)
 PLANE = const(12)
-FIXED = const(14)
 RRSET = const(16)
 ORIGIN_MARK = const(0xC0)
 
@@ -218,7 +214,7 @@ class Responder:
             if code == MALFORMED:
                 return int(self.fail(query, start, out, out_start, FORMERR))
             if work[OPT]:
-                size = work[SIZE]
+                size = work[SENDER_SIZE]
                 if size > EDNS_SIZE:
                     size = EDNS_SIZE
                 if size < UDP_SIZE:
@@ -234,7 +230,6 @@ class Responder:
         work[AUTHORITY] = 0
         work[ADDITIONAL] = 0
         work[FLAGS] = AA
-        work[RCODE] = 0
         if code == VERSION:
             return int(self.finish(out, BADVERS))
         # RFC 1035 section 3.2.4, 3.2.5: class IN, or any.
@@ -276,7 +271,7 @@ class Responder:
             return int(self.finish(out, REFUSED))
         work[ZONE_AT] = zone
         work[ORIGIN_AT] = suffix - start
-        work[LABELS] = below
+        work[BELOW] = below
         if kind == 1:
             work[TYPE_A] += 1
         elif kind == 28:
@@ -295,7 +290,7 @@ class Responder:
         bytes8 = ptr8(work)
         words16 = ptr16(work)
         # Names written into the answer may point into the question.
-        labels = work[LABELS]
+        labels = work[BELOW]
         i = 0
         while i < labels and i < KNOWN_MAX:
             words16[KNOWN_OFFSETS + i] = 12 + bytes8[STARTS + i]

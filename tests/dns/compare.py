@@ -1,7 +1,8 @@
 """Queries by the thousand, and two name servers that have to agree on the answers.
 
     queries(zone, count, seed)              wires, the last sixth of them hostile
-    Local(answer), Remote(address, port)    servers: .ask(wires) -> answers, None for silence
+    Remote(address, port)                   a server: .ask(wires) -> answers, None for silence;
+                                            local.py has others, without a network
     differences(wires, one, other)          a list of texts; empty: they agree
 
 Against a machine, from the command line (the reference is NSD, started for it):
@@ -167,22 +168,6 @@ OPTS = (
     [OPT[:-4]],  # half a record
     [],
 )
-
-
-class Local:
-    """A Responder, called directly."""
-
-    def __init__(self, answer):
-        self.answer = answer
-
-    def ask(self, wires):
-        out = bytearray(1400)
-        answers = []
-        for wire in wires:
-            query = bytearray(wire)
-            length = self.answer(query, 0, len(query), out, 64, 64 + 1232)
-            answers.append(bytes(out[64 : 64 + length]) if length else None)
-        return answers
 
 
 class Remote:

@@ -92,6 +92,14 @@ class _Records:
         return at(self.path, self.reader.line, reason)
 
 
+class _Tokenizer(dns.tokenizer.Tokenizer):
+    """Knows which line it is in when it has looked at the end of that line."""
+
+    def where(self):
+        name, line = super().where()
+        return name, line - (self.ungotten_char == "\n")
+
+
 class _Reader(dns.zonefile.Reader):
     """Knows the first line of the record it reads, for errors that are found at its end."""
 
@@ -115,7 +123,11 @@ class _Reader(dns.zonefile.Reader):
 
 
 def _reason(error):
-    return " ".join(str(error).split()) or "syntax error"
+    """One line; dnspython's most general sentence as one that says what to look at."""
+    text = " ".join(str(error).split())
+    if not text or text == dns.exception.SyntaxError.__doc__:
+        return "the data of the record is malformed"
+    return text
 
 
 def parse_zone(path):
@@ -123,7 +135,7 @@ def parse_zone(path):
     records = _Records(path)
     try:
         with open(path, encoding="utf-8") as file:
-            reader = _Reader(dns.tokenizer.Tokenizer(file, str(path)), records)
+            reader = _Reader(_Tokenizer(file, str(path)), records)
             reader.read()
     except dns.exception.DNSException as error:
         line = reader.tok.where()[1]
