@@ -50,14 +50,13 @@ def importos(*arguments, timeout=900):
 def build(service, *options):
     """`./importos build SERVICE OPTIONS` -> the folder of a copy of what it made."""
     key = hashlib.sha256("\0".join((service, *options)).encode()).hexdigest()[:8]
-    name = "development" if service == "--development" else Path(service).stem
-    if "--development" in options:
-        name = f"development-{name}"
+    name = ("development-" if "--development" in options else "") + Path(service).stem
+    made = ROOT / "build" / name
     copy = BUILT / f"{name}-{key}"
     with lock("images"):
         importos("build", service, *options)
         copy.mkdir(exist_ok=True)
-        for path in (ROOT / "build" / name).glob("*.*"):
+        for path in made.glob("*.*"):
             if path.suffix in {".elf", ".img", ".qcow2", ".txt", ".json"}:
                 shutil.copy(path, copy / path.name)
     return copy
