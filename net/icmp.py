@@ -93,7 +93,6 @@ class Icmp:
         self.timers = timers
         self.tokens = ICMP_ERRORS_BURST
         self.filled = timers.now()
-        self.none = None  # viper compares objects with objects only; a global costs more
         # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code.
         self.allocate = None
         self.send = None
@@ -143,7 +142,7 @@ class Icmp:
             self.echo_long(packet)
             return
         reply = self.allocate()
-        if reply is self.none:
+        if reply is None:
             ptr32(self.state)[_NO_BUFFER] += 1
             return
         out = ptr16(reply.buffer)

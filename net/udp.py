@@ -18,8 +18,7 @@ What a service sees:
     socket.reply(datagram, buffer, offset, length) -> bool
                                               send buffer[offset:offset + length] to the sender;
                                               False: nothing could be sent, and it was counted
-    packet = socket.packet()                  a free transmit Packet, or None (in viper: compare
-                                              with socket.none) when there is none:
+    packet = socket.packet()                  a free transmit Packet, or None when there is none:
                                               fill packet.buffer from packet.payload, at most
                                               packet.room bytes, then set packet.length
     socket.answer(datagram, packet)           send it to the sender of the datagram; takes it over
@@ -114,7 +113,6 @@ class Socket:
         self.output = udp.output
         self.local = udp.local
         self.first = Datagram(port)
-        self.none = None  # viper compares objects with objects only; a global costs more
 
     def unheard(self, socket, address, port, kind):
         pass
@@ -129,7 +127,7 @@ class Socket:
         if length > ROOM:
             return bool(self.reply_long(datagram, buffer, offset, length))
         packet = self.packet()
-        if packet is self.none:
+        if packet is None:
             self.udp.count(_NO_BUFFER)
             return False
         out = ptr8(packet.buffer)

@@ -63,7 +63,6 @@ EDNS_SIZE = const(1232)
 QUESTIONS_1 = const(0x100)
 ADDITIONAL_1 = const(0x01000000)
 CASE = const(0x20202020)  # in each byte the bit that tells lower from upper case
-NONE = None  # viper compares objects with objects only
 
 
 class Server:
@@ -77,7 +76,7 @@ class Server:
     @micropython.viper
     def receive(self, socket, datagram):
         packet = socket.packet()
-        if packet is NONE:
+        if packet is None:
             return
         query = datagram.buffer
         out = packet.buffer
