@@ -188,6 +188,7 @@ class Console:
         terminal = self._raw_terminal()
         try:
             self.copy(wake)
+            self.process.wait()  # it has closed its output: it is about to end
         finally:
             if terminal:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
