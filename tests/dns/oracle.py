@@ -8,6 +8,7 @@ from dns.name import Name
 from dns.rdatatype import AAAA, ANY, CNAME, DS, NS, SOA, A
 
 CHAIN_MAX = 16
+ANSWER, NODATA, NXDOMAIN, REFERRAL, REFUSED = "answer", "nodata", "nxdomain", "referral", "refused"
 
 
 class Oracle:
@@ -42,19 +43,19 @@ class Oracle:
         return wildcard if wildcard in self.exists else None
 
     def answer(self, name, kind):
-        """(rcode, authoritative, {(owner, type, ttl, rdata)}, the cut or None)."""
+        """(outcome, authoritative, {(owner, type, ttl, rdata)}, the cut or None)."""
         name = name.canonicalize()
         if not name.is_subdomain(self.origin):
-            return "REFUSED", False, set(), None
+            return REFUSED, False, set(), None
         records = set()
         seen = set()
         for step in range(CHAIN_MAX + 1):
             cut = self.cut(name)
             if cut and not (cut == name and kind == DS):
-                return "NOERROR", step > 0, records, cut
+                return REFERRAL, step > 0, records, cut
             source = self.source(name)
             if source is None:
-                return "NXDOMAIN", True, records, None
+                return NXDOMAIN, True, records, None
             rrsets = self.zone.get(source, {})
             if CNAME in rrsets and kind not in (CNAME, ANY):
                 if name in seen or step == CHAIN_MAX:
@@ -68,11 +69,12 @@ class Oracle:
                 continue
             if kind == ANY and rrsets:
                 kind = SOA if SOA in rrsets else min(rrsets)
-            if kind in rrsets:
-                ttl, rdatas = rrsets[kind]
-                records |= {(name, kind, ttl, rdata) for rdata in rdatas}
+            if kind not in rrsets:
+                return NODATA, True, records, None
+            ttl, rdatas = rrsets[kind]
+            records |= {(name, kind, ttl, rdata) for rdata in rdatas}
             break
-        return "NOERROR", True, records, None
+        return ANSWER, True, records, None
 
     def addresses(self, name):
         """The address records a name owns, glue or not."""
