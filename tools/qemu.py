@@ -8,6 +8,7 @@ KVM is used where the processor has it: the device node alone proves nothing.
 Left out: a second machine, other devices; tests/support/vm.py has what tests need.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -188,7 +189,9 @@ class Console:
         terminal = self._raw_terminal()
         try:
             self.copy(wake)
-            self.process.wait()  # it has closed its output: it is about to end
+            # It has closed its output: it is about to end.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(PATIENCE)
         finally:
             if terminal:
                 termios.tcsetattr(sys.stdin, termios.TCSADRAIN, terminal)
