@@ -90,33 +90,34 @@ class Packet:
         """Give the packet back to its pool; its holder must not touch it again."""
         self.pool.release(self)
 
-    # For code that is not in a hurry; hot paths read the head themselves.
+    # For code that is not in viper; what is reads the head itself.
 
     @property
-    def payload(self):
+    @micropython.viper
+    def payload(self) -> int:
         """Offset in `buffer` of the first byte above the transport header."""
-        b = self.buffer
-        return b[6] | b[7] << 8
+        return ptr16(self.buffer)[PAYLOAD >> 1]
 
     @property
-    def end(self):
-        b = self.buffer
-        return b[8] | b[9] << 8
+    @micropython.viper
+    def end(self) -> int:
+        return ptr16(self.buffer)[END >> 1]
 
     @property
-    def length(self):
+    @micropython.viper
+    def length(self) -> int:
         """Bytes of payload.  Set it after filling `buffer` from `payload`."""
-        b = self.buffer
-        return (b[8] | b[9] << 8) - (b[6] | b[7] << 8)
+        head = ptr16(self.buffer)
+        return int(head[END >> 1]) - int(head[PAYLOAD >> 1])
 
     @length.setter
     def length(self, length):
-        b = self.buffer
-        end = (b[6] | b[7] << 8) + length
-        if length < 0 or end > len(b):
+        buffer = self.buffer
+        end = self.payload + length
+        if length < 0 or end > len(buffer):
             raise ValueError(f"a packet has no room for {length} bytes of payload")
-        b[8] = end & 0xFF
-        b[9] = end >> 8
+        buffer[END] = end & 0xFF
+        buffer[END + 1] = end >> 8
 
     @property
     def room(self):
@@ -131,17 +132,17 @@ class Packet:
     @property
     def source(self):
         """The sender's IPv4 address, 4 bytes."""
-        return bytes(self.buffer[16:20])
+        return bytes(self.buffer[SOURCE : SOURCE + 4])
 
     @property
     def destination(self):
-        return bytes(self.buffer[32:36])
+        return bytes(self.buffer[DESTINATION : DESTINATION + 4])
 
     @property
     def source_port(self):
-        b = self.buffer
-        transport = b[4] | b[5] << 8
-        return b[transport] << 8 | b[transport + 1]
+        buffer = self.buffer
+        transport = buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8
+        return buffer[transport] << 8 | buffer[transport + 1]
 
 
 class Pool:
