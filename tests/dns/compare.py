@@ -176,12 +176,18 @@ class Remote:
 
     PROBE = b"\0\0\1\0\1"
 
-    def __init__(self, address, port, timeout=2.0):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    def __init__(self, address, port, udp=None, timeout=2.0):
+        """`udp`: a socket that can reach the address, if a plain one cannot."""
+        self.socket = udp or socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.connect((address, port))
         self.timeout = timeout
 
     def ask(self, wires):
+        # Its first datagrams may find the way to a machine that is still booting.
+        for _ in range(10):
+            self.socket.send(b"\0\0\0\0\0\1" + bytes(6) + self.PROBE)
+            if select.select([self.socket], [], [], 0.5)[0]:
+                break
         return [self.one(wire) for wire in wires]
 
     def one(self, wire):
