@@ -67,3 +67,11 @@ def test_code_that_returns_is_no_exception(elf):
     with vm.Machine(elf, command_line="panic=exit code=b80f000000") as guest:  # mov eax, 15
         assert guest.wait() == 1
         assert "result 7\n" in guest.text  # 15 is how MicroPython spells the small integer 7
+
+
+def test_stack_overflow_of_c_code_is_found(elf):
+    """Python checks its depth itself; words below the stack show whether C went too deep."""
+    code = "c7050000080000000000"  # mov dword [0x80000], 0
+    with vm.Machine(elf, command_line=f"panic=exit code={code}") as guest:
+        assert guest.wait() == PANIC, guest.text
+        assert "PANIC: stack overflow" in guest.text

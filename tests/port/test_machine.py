@@ -49,6 +49,22 @@ def test_runs_in_much_and_in_little_memory(image, memory):
     assert numbers(text, "written") == [2 * 0x5A]
 
 
+def test_heap_starts_small_and_grows_to_the_memory_there_is(image):
+    with vm.Machine(image(str(SERVICES / "heap.py")) / "heap.elf", memory="256M") as guest:
+        assert guest.wait(60) == 1, guest.text
+        assert numbers(guest.text, "before")[0] <= 1 << 20
+        first, second = numbers(guest.text, "pieces")
+        assert first * 256 > 225 * 1024, "KB of 256 MB"
+        assert second >= first - 2, "what was freed is found again"
+        assert "after True" in guest.text
+
+
+def test_heap_of_a_small_machine_ends_where_the_memory_ends(image):
+    with vm.Machine(image(str(SERVICES / "heap.py")) / "heap.elf", memory="4M") as guest:
+        assert guest.wait() == 1, guest.text
+        assert 6 <= numbers(guest.text, "pieces")[0] <= 12
+
+
 def test_native_division_by_zero_is_a_python_exception(image):
     assert look(image).count("ZeroDivisionError: divide by zero\n") == 2
 
