@@ -13,7 +13,8 @@ A service declares with literals (they are read, the service is not run):
 In the machine, `from image import zone` gives the bytes of a need, in read-only memory and without
 heap; `image.SETTINGS` the settings that are compiled in.  `--set zone=FILE` replaces a file,
 `--set greeting=hi` a setting.  A compiler is host Python: `compile(path) -> bytes`, a module of
-the project or beside the service; what it raises as ValueError is shown as the user's mistake.
+the project or beside the service; what it raises as ValueError is shown as the user's mistake.  It
+depends on the Python files of its folder, and on those its module lists in `SOURCES = ("a/b.py",)`.
 
     needs = read(service, root, overrides=["zone=my.zone"])
     needs.files             {name: File}: File.compile() gives the bytes, File.sources() what they
@@ -65,8 +66,10 @@ class File:
             return [self.path]
         relative = self.compiler.partition(":")[0].replace(".", "/") + ".py"
         for place in self.places:
-            if (place / relative).is_file():
-                return [self.path, *sorted((place / relative).parent.glob("*.py"))]
+            module = place / relative
+            if module.is_file():
+                more = [place / name for name in _sources(module)]
+                return [self.path, *sorted(module.parent.glob("*.py")), *more]
         raise UserError(f"{self.where}: compiler {self.compiler}: no file {relative}")
 
     def _function(self):
@@ -80,6 +83,15 @@ class File:
         finally:
             for place in places:
                 sys.path.remove(place)
+
+
+def _sources(module):
+    """The literal SOURCES of a compiler's module."""
+    for node in parse(module).body:
+        match node:
+            case ast.Assign([ast.Name("SOURCES")], value):
+                return ast.literal_eval(value)
+    return ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ from tools.errors import UserError
 from tools.zone.layout import table
 from tools.zone.parse import parse_zone
 
+SOURCES = ("services/dns/table.py",)  # the layout; the build watches it
+
 FORMS = {  # type: bytes before the first name, the fields that are names, flags
     NS: (0, ("target",), table.FORM_COMPRESS | table.FORM_ADDITIONAL),
     CNAME: (0, ("target",), table.FORM_COMPRESS),
