@@ -59,25 +59,27 @@ TURN_UP = const(2)  # of the locally administered bit of a MAC
 
 # `cells`: one buffer for all that the hot paths need, so that they load one attribute.  First the
 # counters, then the state of the device, then the two queues' windows (virtqueue.py).
-COUNTS = ("received", "sent", "receive_doorbells", "transmit_doorbells", "interrupts")
+COUNTS = ("received", "sent", "receive_doorbells", "transmit_doorbells", "turns", "waits")
 DROPS = ("no_buffer", "link_down", "oversize", "foreign", "bad_length", "bad_id", "unclaimed")
 _RECEIVED = const(0)
 _SENT = const(1)
 _DOORBELLS = const(2)
-_INTERRUPTS = const(4)
-_NO_BUFFER = const(5)
-_LINK_DOWN = const(6)
-_OVERSIZE = const(7)
-_FOREIGN = const(8)
-_BAD_LENGTH = const(9)
-_BAD_ID = const(10)
-_UNCLAIMED = const(11)
+_TURNS = const(4)  # calls of `service`
+_WAITS = const(5)  # times that it waited for packets to answer with
+_NO_BUFFER = const(6)
+_LINK_DOWN = const(7)
+_OVERSIZE = const(8)
+_FOREIGN = const(9)
+_BAD_LENGTH = const(10)
+_BAD_ID = const(11)
+_UNCLAIMED = const(12)
 _EVENT = const(16)  # EVENT_IDX was negotiated
 _MORE = const(17)  # `service` stopped at its budget and will be called again
 _ISR = const(18)  # address of the ISR register, 0: not in memory
 _LINK = const(19)
 _HEADER = const(20)  # length of the device header
 _LIMIT = const(21)  # longest frame to send
+_HALF = const(22)  # of the transmit packets
 _RX = const(32)
 _TX = const(48)
 _CELLS = const(64)
@@ -99,6 +101,7 @@ _TX_MASK = const(52)
 _TX_DESCRIPTORS = const(53)
 _TX_AVAILABLE = const(54)
 _TX_USED = const(55)
+_TX_USED_EVENT = const(56)
 _TX_SHIFT = const(60)
 _TX_BUFFERS = const(61)
 _TX_COUNT = const(62)
@@ -214,6 +217,7 @@ class VirtioNet:
         cells[_LIMIT] = limit
         cells[_EVENT] = event
         cells[_ISR] = int(isr)
+        cells[_HALF] = (cells[_TX_COUNT] + 1) >> 1
         queue = _RX
         while queue <= _TX:
             shift = cells[queue + 12]
@@ -251,7 +255,7 @@ class VirtioNet:
         ring = ptr16(cells[_TX_AVAILABLE])
         if event:
             # 2.7.7: the interrupt comes when the used index passes this, so once in 2^16 frames.
-            ring[cells[_TX + 8]] = 0x7FFF
+            ring[cells[_TX_USED_EVENT]] = 0x7FFF
         else:
             ring[0] = 1  # NO_INTERRUPT
 
@@ -268,10 +272,14 @@ class VirtioNet:
         packets = self.receive_packets
         receive = self.receive
         cells[_MORE] = 0
-        cells[_INTERRUPTS] += 1
+        cells[_TURNS] += 1
+        if cells[_EVENT] == 0:
+            # NO_INTERRUPT, if it was taken back to wait for the transmit queue.
+            ptr16(cells[_TX_AVAILABLE])[0] = 1
         while True:
             # The state is in cells before the delegate is called: it may call us again.
             seen = cells[_RX_SEEN]
+            starved = 0
             while seen != used[1]:
                 if budget == 0:
                     # No interrupt until we have caught up (with EVENT_IDX the event stays behind).
@@ -279,6 +287,11 @@ class VirtioNet:
                         ring[0] = 1
                     cells[_MORE] = 1
                     return 1
+                flying = (cells[_TX_INDEX] - cells[_TX_SEEN]) & 0xFFFF
+                if flying >= cells[_HALF]:
+                    starved = int(self.starved(flying))
+                    if starved:
+                        break
                 budget -= 1
                 entry = (seen & mask) << 1
                 id = entries[entry + 1]
@@ -305,7 +318,7 @@ class VirtioNet:
                 cells[_RX_INDEX] = at
                 ring[1] = at
                 seen = cells[_RX_SEEN]
-            # Nothing is left.  1. Arm the interrupt.
+            # Nothing is left, or nothing to answer with.  1. Arm the interrupt.
             if cells[_EVENT]:
                 ring[cells[_RX_USED_EVENT]] = seen
             else:
@@ -321,8 +334,29 @@ class VirtioNet:
             if cause & 2:
                 self.changed()
             # 3. Look again.
-            if seen == used[1]:
+            if starved:
+                if cells[_TX_SEEN] == ptr16(cells[_TX_USED])[1]:
+                    return 0
+            elif seen == used[1]:
                 return 0
+
+    @micropython.viper
+    def starved(self, flying: int) -> int:
+        """1: there is no packet to answer with.  The device interrupts when half have been sent.
+
+        Frames that cannot be answered are better left with the device, and with the queues in front
+        of it, than dropped here.
+        """
+        cells = ptr32(self.cells)
+        if int(self.free[0]) != 0 or cells[_TX_SEEN] != ptr16(cells[_TX_USED])[1]:
+            return 0
+        ring = ptr16(cells[_TX_AVAILABLE])
+        if cells[_EVENT]:
+            ring[cells[_TX_USED_EVENT]] = cells[_TX_SEEN] + (flying >> 1)
+        else:
+            ring[0] = 0
+        cells[_WAITS] += 1
+        return 1
 
     @micropython.viper
     def flush(self):

@@ -174,6 +174,36 @@ def test_transmit_packets_run_out_and_come_back(bench):
     assert len(bench.device.sent) == 64 + 1000
 
 
+def test_frames_that_could_not_be_answered_wait_with_the_device(bench):
+    bench.nic.receive = bench.echo
+    bench.run()
+    bench.device.polling = True  # and it does not get round to sending
+    accepted = sum(bench.device.deliver(frame(number)) for number in range(200))
+    bench.run()
+    while (more := sum(bench.device.deliver(frame(accepted + n)) for n in range(200))) > 0:
+        accepted += more
+        bench.run()
+    assert len(bench.received) == 64
+    assert accepted == 128
+    assert bench.drops() == {}
+    # It sends a few: nobody needs to be woken, if EVENT_IDX can say so.
+    assert bench.device.transmit_all(10) == 10
+    bench.run()
+    assert len(bench.received) == (64 if bench.device.has_event_idx else 74)
+    bench.device.polling = False
+    while bench.device.transmit_all():
+        bench.run()
+    assert bench.received == bench.device.sent == [frame(n) for n in range(128)]
+    assert bench.drops() == {}
+    # And no transmit interrupt comes after that.
+    bench.run()
+    turns = bench.count("turns")
+    assert bench.send(frame(1))
+    bench.nic.flush()
+    bench.run()
+    assert bench.count("turns") == turns
+
+
 def test_the_longest_frame_passes_and_a_longer_one_is_counted(bench):
     bench.nic.receive = bench.echo
     bench.run()
