@@ -106,7 +106,7 @@ const char *option(const char *name, size_t *length) {
         while (*end && *end != ' ') {
             end++;
         }
-        if (memcmp(word, name, n) == 0 && word[n] == '=') {
+        if (strncmp(word, name, n) == 0 && word[n] == '=') {
             *length = (size_t)(end - word) - n - 1;
             return word + n + 1;
         }

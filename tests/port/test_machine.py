@@ -81,6 +81,26 @@ def test_wait_returns_at_once_if_there_is_something_new(image):
     assert numbers(look(image), "at once")[0] < 5000
 
 
+def test_no_wake_up_is_lost(image):
+    """Each byte typed into a machine that sleeps without a deadline comes back.
+
+    Two bytes at once, at changing distances: the second comes while the first is worked on, or just
+    before the machine halts again.
+    """
+    folder = image(str(SERVICES / "echo_serial.py"))
+    with vm.Machine(folder / "echo_serial.elf") as guest:
+        guest.wait_for("ready")
+        for n in range(3000):
+            wanted = len("ready") + 2 * n + 2
+            guest.type(b"x")
+            end = time.perf_counter() + (n % 100) * 1e-6
+            while time.perf_counter() < end:
+                pass
+            guest.type(b"y")
+            with guest.news:
+                assert guest.news.wait_for(lambda n=wanted: len(guest.console) >= n, 5)
+
+
 def test_wall_clock_is_that_of_the_host(image):
     told = numbers(look(image, extra=("-rtc", "base=utc")), "time")[0]
     assert abs(told - time.time()) <= 3
