@@ -71,5 +71,7 @@ def end(machine):
         stop()
     for nic in machine.nics:
         nic.stop(LAST_WORDS_MS)
+    for name, number in machine.counters.drops().items():
+        machine.log.info("dropped: %s %d", name, number)
     machine.log.info("%s stopped", image.NAME)
     metal.exit(0)
