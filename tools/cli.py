@@ -163,7 +163,7 @@ def build(options):
         settings.append(f"{name}={found.path}" if found else text)
     command = [sys.executable, "-m", "SCons", "-Q", f"--directory={ROOT}"]
     if options.service:
-        command += [f"SERVICE={service.path if service.folder != ROOT else service.name}"]
+        command += [f"SERVICE={service.path}"]
     command += [f"--set={text}" for text in settings]
     command += [f"DEVELOPMENT={int(options.development)}"] + ["--silent"] * (not options.verbose)
     if options.command == "build" and options.append:
