@@ -20,7 +20,7 @@ if ROOT not in sys.path:
 import select  # noqa: E402
 import time  # noqa: E402
 
-import frames  # noqa: E402
+import tapio  # noqa: E402
 
 from net.packet import FRAME, Pool  # noqa: E402
 from runtime.counters import Registry  # noqa: E402
@@ -92,7 +92,7 @@ class TapNic:
         packet = self.packet
         buffer = packet.buffer
         while budget:
-            length = frames.read(self.descriptor, self.room)
+            length = tapio.read(self.descriptor, self.room)
             if length == 0:
                 return False
             packet.reset()
@@ -114,9 +114,7 @@ class TapNic:
 
     def transmit(self, packet):
         buffer = packet.buffer
-        frames.write(
-            self.descriptor, buffer, buffer[0] | buffer[1] << 8, buffer[8] | buffer[9] << 8
-        )
+        tapio.write(self.descriptor, buffer, buffer[0] | buffer[1] << 8, buffer[8] | buffer[9] << 8)
         packet.release()
 
 

@@ -24,10 +24,11 @@ STATIC = (f"address={OURS}/24", f"gateway={KERNEL}")
 class Process:
     """The process that is the machine; its output is collected."""
 
-    def __init__(self, interpreter, descriptor, service, words):
+    def __init__(self, interpreter, descriptor, service, words, path=()):
         os.set_blocking(descriptor, False)
         folders = ("tools/cpython", "tests/support/cpython")
-        path = os.pathsep.join(str(images.ROOT / folder) for folder in folders)
+        ours = os.pathsep.join(map(str, [*(images.ROOT / folder for folder in folders), *path]))
+        native = os.pathsep.join(map(str, [".frozen", *path]))
         script = images.ROOT / "tests" / "support" / "process.py"
         self.child = subprocess.Popen(
             [*interpreter, script, str(descriptor), service, *words],
@@ -35,7 +36,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": ours, "MICROPYPATH": native},
             cwd=images.ROOT,
             text=True,
             bufsize=1,
@@ -76,11 +77,18 @@ class Station:
     def __init__(self, interpreter):
         self.interpreter = interpreter
         self.namespace = Namespace()
+        self.descriptor = None
         self.process = None
 
-    def start(self, *words, service="tests.support.probe", kernel=KERNEL):
-        descriptor = self.namespace.tap(address=f"{kernel}/24")
-        self.process = Process(self.interpreter, descriptor, service, words)
+    def make_tap(self):
+        """The device before the process: for servers that have to be there first."""
+        if self.descriptor is None:
+            self.descriptor = self.namespace.tap(address=f"{KERNEL}/24")
+        return self.descriptor
+
+    def start(self, *words, service="tests.support.probe", path=()):
+        """Start the machine; `path`: more folders to import from."""
+        self.process = Process(self.interpreter, self.make_tap(), service, words, path)
         self.process.wait_for("ready")
         return self
 

@@ -32,9 +32,9 @@ def test_micropythons_own_tests(image, tmp_path, half):
     # The console is on pipes: QEMU drops bytes of a pseudo-terminal whose reader is slow.
     machine = f"""exec:{tool("qemu-system-i386")} -kernel {elf} -m 64 -display none -no-reboot
         -net none -monitor none -serial stdio -append panic=exit -device isa-debug-exit"""
+    command = [sys.executable, "run-tests.py", "-r", tmp_path, "-t", " ".join(machine.split())]
     done = subprocess.run(
-        [sys.executable, "run-tests.py", "-r", tmp_path, "-t", " ".join(machine.split()), "-d"]
-        + half.split(),
+        [*command, "-d", *half.split()],
         cwd=images.sources() / "tests",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
-"""The module `frames` for CPython: one frame per system call.
+"""The module `tapio` for CPython: one frame per system call.
 
-See tests/micropython/linux/frames.
+See tests/micropython/linux/tapio.
 """
 
 import contextlib
