@@ -360,13 +360,8 @@ class Arp:
             self.counters.count(_NO_BUFFER)
             return
         buffer = packet.buffer
-        start = OUT_DATAGRAM
-        buffer[start : start + 7] = FIXED
-        buffer[start + 7] = operation
-        buffer[start + 8 : start + 14] = self.mac
-        buffer[start + 14 : start + 18] = sender
-        buffer[start + 18 : start + 24] = target_mac
-        buffer[start + 24 : start + 28] = target
+        message = FIXED + bytes([operation]) + self.mac + sender + target_mac + target
+        buffer[OUT_DATAGRAM : OUT_DATAGRAM + SIZE] = message
         buffer[END] = OUT_DATAGRAM + SIZE
         buffer[END + 1] = 0
         self.push(packet, destination, ethernet.ARP)
@@ -374,17 +369,16 @@ class Arp:
 
     def receive(self, packet):
         """The packet reception algorithm of RFC 826."""
-        buffer = packet.buffer
-        start = DATAGRAM
-        if packet.end - start < SIZE:
+        if packet.end - DATAGRAM < SIZE:
             self.counters.count(_SHORT)
             return
-        operation = buffer[start + 7]
-        mac = bytes(buffer[start + 8 : start + 14])
-        sender = bytes(buffer[start + 14 : start + 18])
-        target = bytes(buffer[start + 24 : start + 28])
+        message = bytes(packet.buffer[DATAGRAM : DATAGRAM + SIZE])
+        operation = message[OPERATION + 1]
+        mac = message[SENDER_HARDWARE:SENDER_PROTOCOL]
+        sender = message[SENDER_PROTOCOL:TARGET_HARDWARE]
+        target = message[TARGET_PROTOCOL:SIZE]
         if (
-            buffer[start : start + 7] != FIXED
+            message[: OPERATION + 1] != FIXED
             or not REQUEST <= operation <= REPLY
             or mac[0] & 1  # a group cannot speak
             or mac == NOBODY + b"\0\0"

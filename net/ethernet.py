@@ -90,7 +90,3 @@ class Ethernet:
         """Nobody here speaks the protocol of this frame."""
         state = ptr32(self.state)
         state[_UNKNOWN] += 1
-
-    def header(self, destination, protocol):
-        """A link header, for those who keep it ready."""
-        return bytes(destination) + self.mac + bytes([protocol >> 8, protocol & 0xFF])

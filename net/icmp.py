@@ -15,6 +15,7 @@ Left out: redirects are ignored, timestamps and masks never answered, broadcast 
 import micropython
 from micropython import const
 
+from net.checksum import changed
 from net.config import ICMP_ERRORS_BURST, ICMP_ERRORS_PER_SECOND
 from runtime.counters import Counters
 
@@ -39,6 +40,7 @@ REASSEMBLY = const(1)
 
 ICMP = const(1)
 IP_SIZE = const(20)
+IP_PROTOCOL = const(9)
 IP_FROM = const(12)
 IP_TO = const(16)
 QUOTED = const(548)  # the original datagram in an error: 576 bytes in all (RFC 1812 4.3.2.3)
@@ -171,8 +173,8 @@ class Icmp:
         buffer = packet.buffer
         start = buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8
         buffer[start] = ECHO_REPLY
-        total = (buffer[start + 2] | buffer[start + 3] << 8) + ECHO
-        total = (total & 0xFFFF) + (total >> 16)
+        checksum = buffer[start + 2] | buffer[start + 3] << 8
+        total = changed(checksum, ECHO, ECHO_REPLY)  # the code is the same in both words
         buffer[start + 2] = total & 0xFF
         buffer[start + 3] = total >> 8
         self.count(_ECHOES)
@@ -210,7 +212,7 @@ class Icmp:
             mtu = buffer[start + SEQUENCE] << 8 | buffer[start + SEQUENCE + 1]
             destination = bytes(buffer[quote + IP_TO : quote + IP_TO + 4])
             self.fragmentation_needed(destination, mtu)
-        told = self.told.get(buffer[quote + 9])
+        told = self.told.get(buffer[quote + IP_PROTOCOL])
         if not told:
             self.count(_UNASKED)
             return

@@ -94,13 +94,15 @@ _NO_ROUTE = const(12)
 _LOOPBACK = const(13)
 
 # State behind the counters: our address, the broadcast addresses of our prefix (all ones, and the
-# old all zeros), the identification of the last datagram, the number of paths less one; then the
-# paths.
+# old all zeros), the identification of the last datagram, the number of paths less one, the MTU of
+# the link, how many path MTUs are known; then the paths.
 _ADDRESS = const(64)
 _ONES = const(68)
 _ZEROS = const(72)
 _IDENTIFICATION = const(76)
 _LAST_PATH = const(80)
+_LINK_MTU = const(82)
+_PATH_MTUS = const(84)
 _TABLE = const(96)
 _ROW = const(32)
 _MTU = const(4)
@@ -133,7 +135,7 @@ class Ip4:
         self.state[_IDENTIFICATION] = identification & 0xFF
         self.state[_IDENTIFICATION + 1] = identification >> 8
         self.address = memoryview(self.state)[_ADDRESS : _ADDRESS + 4]
-        self.routes = routes
+        self.find_route = routes.find
         self.timers = timers
         self.path_mtus = []  # of (destination, mtu, when), the oldest first
         self.configure(NOWHERE, 0, mtu)
@@ -160,7 +162,10 @@ class Ip4:
         state[_ONES : _ONES + 4] = EVERYBODY if plain else ones
         state[_ZEROS : _ZEROS + 4] = EVERYBODY if plain else zeros
         self.mtu = mtu
+        state[_LINK_MTU] = mtu & 0xFF
+        state[_LINK_MTU + 1] = mtu >> 8
         self.path_mtus = []
+        state[_PATH_MTUS] = 0
         self.forget(NOWHERE)
 
     # Received.
@@ -327,40 +332,47 @@ class Ip4:
         head[(OUT_FRAME >> 1) + 6] = state[row + 6]
         self.transmit(packet)
 
-    def find_path(self, packet, row, length):
+    @micropython.viper
+    def find_path(self, packet, row: int, length: int):
         """The destination is not in the table, or the packet does not fit its path."""
-        state = self.state
-        buffer = packet.buffer
-        destination = bytes(buffer[DESTINATION : DESTINATION + 4])
-        everybody = destination == EVERYBODY or destination == state[_ONES : _ONES + 4]
-        if everybody:
-            buffer[NEXT_HOP : NEXT_HOP + 4] = EVERYBODY
-        elif destination[0] == 127 or destination == self.address:
-            self.count(_LOOPBACK)
+        head = ptr16(packet.buffer)
+        words = ptr32(head)
+        state = ptr16(self.state)
+        table = ptr32(state)
+        destination = words[DESTINATION >> 2]
+        high = destination & 0xFF
+        if destination + 1 == 0 or destination == table[_ONES >> 2]:
+            words[NEXT_HOP >> 2] = -1
+        elif high == 127 or destination == table[_ADDRESS >> 2]:
+            table[_LOOPBACK] += 1
             packet.release()
             return
-        elif destination[0] == 0 or not self.routes.find(packet):
-            self.count(_NO_ROUTE)
+        elif high == 0 or not self.find_route(packet):
+            table[_NO_ROUTE] += 1
             packet.release()
             return
-        elif destination[0] >= 224:
-            buffer[NEXT_HOP : NEXT_HOP + 4] = destination
-        mtu = self.path_mtu(destination)
+        elif high >= 224:
+            words[NEXT_HOP >> 2] = destination
+        mtu = int(state[_LINK_MTU >> 1])
+        if state[_PATH_MTUS >> 1]:
+            mtu = int(self.path_mtu_of(packet))
         if length > mtu:
-            if buffer[OUT_DATAGRAM + FLAGS_OFFSET] & DONT_FRAGMENT:
+            if head[(OUT_DATAGRAM + FLAGS_OFFSET) >> 1] & DONT_FRAGMENT:
                 self.too_big(packet, mtu)
             else:
-                self.count(_FRAGMENTED)
+                table[_FRAGMENTED] += 1
                 self.fragment(packet, mtu)
             return
         if not self.resolve(packet):
             return
-        self.count(_PATHS_MADE)
-        state[row : row + 4] = destination
-        state[row + _MTU] = mtu & 0xFF
-        state[row + _MTU + 1] = mtu >> 8
-        state[row + _LINK_HEADER : row + _LINK_HEADER + 14] = buffer[OUT_FRAME:OUT_DATAGRAM]
-        state[row + _HOP : row + _HOP + 4] = buffer[NEXT_HOP : NEXT_HOP + 4]
+        table[_PATHS_MADE] += 1
+        table[row >> 2] = destination
+        table[(row + _HOP) >> 2] = words[NEXT_HOP >> 2]
+        state[(row + _MTU) >> 1] = mtu
+        i = 0
+        while i < 7:
+            state[((row + _LINK_HEADER) >> 1) + i] = head[(OUT_FRAME >> 1) + i]
+            i += 1
         self.transmit(packet)
 
     def too_big(self, packet, mtu):
@@ -376,6 +388,9 @@ class Ip4:
 
     # Path MTU, RFC 1191.
 
+    def path_mtu_of(self, packet):
+        return self.path_mtu(bytes(packet.buffer[DESTINATION : DESTINATION + 4]))
+
     def path_mtu(self, destination):
         for known in self.path_mtus:
             if known[0] == destination:
@@ -383,6 +398,7 @@ class Ip4:
                 if age < PATH_MTU_MS:
                     return min(known[1], self.mtu)
                 self.path_mtus.remove(known)
+                self.state[_PATH_MTUS] = len(self.path_mtus)
                 break
         return self.mtu
 
@@ -398,6 +414,7 @@ class Ip4:
         if len(self.path_mtus) == PATH_MTUS:
             self.path_mtus.pop(0)
         self.path_mtus.append((destination, mtu, self.timers.now()))
+        self.state[_PATH_MTUS] = len(self.path_mtus)
         row = _TABLE + (destination[3] & (PATHS - 1)) * _ROW
         if self.state[row : row + 4] == destination:
             self.state[row : row + 4] = NOWHERE
