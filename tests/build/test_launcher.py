@@ -102,6 +102,27 @@ def test_from_another_folder_and_through_a_link(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["greet.py", "ios"]
 
 
+def test_a_service_below_a_folder_with_a_space(tmp_path):
+    folder = tmp_path / "my services"
+    folder.mkdir()
+    text = "NEEDS = {'motd': {'file': 'motd.txt'}}\nfrom image import motd\n"
+    text += "def start(machine):\n    print(motd)\n    machine.stop()\n"
+    (folder / "greet.py").write_text(text)
+    (folder / "motd.txt").write_text("spaced out")
+    done = run("run", folder / "greet.py")
+    assert "b'spaced out'" in done.stdout, done.stderr
+
+
+def test_a_checkout_below_a_folder_with_a_space(tmp_path):
+    folder = tmp_path / "my checkout"
+    folder.mkdir()
+    (folder / "importos").write_bytes(LAUNCHER.read_bytes())
+    (folder / "tools").symlink_to(ROOT / "tools")
+    command = [sys.executable, folder / "importos", "build", "hello"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "has a space in it" in one_line(done)
+
+
 def test_an_old_python_is_refused():
     text = LAUNCHER.read_text().replace("OLDEST = (3, 11)", "OLDEST = (9, 0)")
     done = subprocess.run(
