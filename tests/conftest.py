@@ -3,7 +3,7 @@ things.
 
 The tests run on CPython with `tools/cpython` in front of the path: its `micropython` module gives
 the decorators their plain meaning, and pointers that check their bounds. A test belongs to the rung
-of its folder (`FOLDERS`), or to `unit`, unless it or its module is marked otherwise: `pytestmark =
+of its file or folder, or to `unit`, unless it or its module is marked otherwise: `pytestmark =
 pytest.mark.wire`.
 """
 
@@ -21,6 +21,7 @@ from tests.support import images, metal  # noqa: E402, F401 (`import metal` work
 from tools.testing import RUNGS, marker  # noqa: E402
 
 FOLDERS = {"build": "build", "tap": "tap", "vm": "vm", "micropython": "micropython-linux"}
+FILES = {"net/test_two_stacks.py": "wire", "net/test_dhcp.py": "wire"}
 MARKERS = {marker(rung): what for rung, what in RUNGS.items()}
 
 
@@ -32,8 +33,9 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     for item in items:
         if not any(item.get_closest_marker(name) for name in MARKERS):
-            folder = item.path.relative_to(ROOT / "tests").parts[0]
-            item.add_marker(marker(FOLDERS.get(folder, "unit")))
+            path = item.path.relative_to(ROOT / "tests")
+            rung = FILES.get(path.as_posix()) or FOLDERS.get(path.parts[0], "unit")
+            item.add_marker(marker(rung))
 
 
 @pytest.fixture(scope="session")
