@@ -157,6 +157,7 @@ class Responder:
     @micropython.viper
     def answer(self, query, start: int, end: int, out, out_start: int, out_limit: int) -> int:
         """Answer query[start:end] in out[out_start:out_limit]: the length, or 0 to stay silent."""
+        assert out_limit - out_start >= UDP_SIZE, "an answer needs room for 512 bytes"
         q = ptr8(query)
         o = ptr8(out)
         work = ptr32(self.work)
@@ -165,8 +166,6 @@ class Responder:
             return 0
         if q[start + 2] & 0x80:
             work[RESPONSE] += 1
-            return 0
-        if out_limit - out_start < UDP_SIZE:
             return 0
         # Opcode QUERY.
         if q[start + 2] & 0x78:
@@ -242,43 +241,44 @@ class Responder:
         if kind == 251 or kind == 252:
             work[FLAGS] = 0
             return int(self.finish(out, NOTIMP))
-        # The zone whose origin the name ends with.
+        # The zone with the longest origin that the name ends with; but the DS of a zone is answered
+        # by its parent, if that is here, too (RFC 4035 section 3.1.4.1).
         t = ptr8(self.zone)
         head = ptr32(t)
         zone = head[DIRECTORY]
         zones = head[ZONES]
-        while zones:
+        found = 0
+        while zones and (found == 0 or (kind == 43 and work[BELOW] == 0)):
             n = head[zone + ORIGIN_LENGTH]
             below = labels - head[zone + ORIGIN_LABELS]
             if below >= 0:
                 suffix = length - n
                 if below == labels or starts[STARTS + below] == suffix:
                     name = head[zone + ORIGIN]
-                    suffix += at
                     i = 0
                     while i < n:
-                        byte = q[suffix + i]
+                        byte = q[at + suffix + i]
                         if byte != t[name + i] and (
                             byte < 65 or byte > 90 or byte + 32 != t[name + i]
                         ):
                             break
                         i += 1
                     if i == n:
-                        break
+                        found = zone
+                        work[ZONE_AT] = zone
+                        work[ORIGIN_AT] = 12 + suffix
+                        work[BELOW] = below
             zone += ZONE
             zones -= 1
-        if zones == 0:
+        if found == 0:
             return int(self.finish(out, REFUSED))
-        work[ZONE_AT] = zone
-        work[ORIGIN_AT] = suffix - start
-        work[BELOW] = below
         if kind == 1:
             work[TYPE_A] += 1
         elif kind == 28:
             work[TYPE_AAAA] += 1
         else:
             self.count_type(kind)
-        node = int(self.table.find(query, at, below, head[zone + APEX], 0))
+        node = int(self.table.find(query, at, work[BELOW], head[found + APEX], 0))
         return int(self.decide(out, kind, node))
 
     @micropython.viper

@@ -1,7 +1,7 @@
 """Server: from the received datagram straight down into the answer.
 
-`receive` itself answers what is asked most: addresses of a name right below the origin, or that
-there are none, or no such name.  The rest it hands to Responder.
+`receive` itself answers what is asked most: addresses of a name right below the origin, that there
+is no data of a type, that there is no such name.  The rest it hands to Responder.
 Law: what it answers, Responder answers with the same bytes; what it does not recognise at once it
 hands on.  So a server without the short cut is the same server, only slower.
 It recognises: an aligned payload; one question of class IN; EDNS with at most one option; one label
@@ -72,6 +72,7 @@ class Server:
         self.zone = responder.zone
         self.work = responder.work
         self.general = responder.answer
+        self.count_type = responder.count_type
 
     @micropython.viper
     def receive(self, socket, datagram):
@@ -116,7 +117,8 @@ class Server:
             if i or q[p + 2] | q[p + 3] ^ 1:
                 break
             kind = q[p] << 8 | q[p + 1]
-            if kind != 1 and kind != 28:
+            if kind >= 251 and kind <= 255:
+                # Transfers and ANY.
                 break
             p += 4
             limit = UDP_SIZE
@@ -318,7 +320,12 @@ class Server:
                 at += 11
             work = ptr32(self.work)
             work[code] += 1
-            work[TYPE_A if kind == 1 else TYPE_AAAA] += 1
+            if kind == 1:
+                work[TYPE_A] += 1
+            elif kind == 28:
+                work[TYPE_AAAA] += 1
+            else:
+                self.count_type(kind)
             break
         if at == 0:
             i = int(self.general(query, start, end, out, BODY, BODY + EDNS_SIZE))
