@@ -12,12 +12,8 @@ from micropython import const
 
 LEAST = const(32768)  # bytes: below that the heap has room enough
 
-_worth = LEAST
-
 
 def tidy():
     """Called by the loop before it sleeps, now and then."""
-    global _worth
-    if metal.allocated() >= _worth:
+    if metal.allocated() >= max(LEAST, metal.live() >> 1):
         gc.collect()
-        _worth = max(LEAST, gc.mem_alloc() >> 1)

@@ -121,10 +121,14 @@ def test_random_never_sticks_at_zero():
 def test_garbage_is_collected_only_when_it_is_worth_it(monkeypatch):
     hardware = Machine()
     collected = []
-    gc = types.SimpleNamespace(collect=lambda: collected.append(1), mem_alloc=lambda: 200_000)
-    monkeypatch.setattr(heap, "gc", gc)
-    monkeypatch.setattr(heap, "_worth", heap.LEAST)
-    for allocated in (0, 32_767, 32_768, 99_999, 100_000):
-        hardware.allocated = allocated
+    monkeypatch.setattr(heap, "gc", types.SimpleNamespace(collect=lambda: collected.append(1)))
+    for live, allocated in (
+        (0, 0),
+        (0, 32_767),
+        (0, 32_768),  # worth it
+        (200_000, 99_999),
+        (200_000, 100_000),  # worth it
+    ):
+        hardware.live, hardware.allocated = live, allocated
         heap.tidy()
     assert len(collected) == 2

@@ -2,7 +2,7 @@
 
     machine = Machine()                 becomes the machine that `import metal` talks to
     machine.add_ram(base, size)         memory behind ptr8(address) and metal.memory(address, length)
-    machine.add_ports(base, device)     `device` has load(offset, size), store(..., value)
+    machine.add_ports(base, device)     it has load(offset, size), store(..., value)
     machine.add_registers(base, device) the same in memory
     machine.add_pci(function)           a PciFunction in the configuration space
 
@@ -102,7 +102,7 @@ class Machine:
         self.halts = 0
         self.pci_address = 0
         self.poweroff = None
-        self.allocated = 0
+        self.allocated = self.live = 0
         self.add_ports(0xCF8, self)
         micropython.physical = self.physical
         metal.machine = self
@@ -253,6 +253,9 @@ class Metal(types.ModuleType):
     def allocated(self):
         return self.machine.allocated
 
+    def live(self):
+        return self.machine.live
+
     def write(self, text):
         self.machine.output.append(text)
 
@@ -264,6 +267,11 @@ class Metal(types.ModuleType):
 
     def exit(self, status):
         raise PoweredOff(status)
+
+
+def forget():
+    """No machine is there any more, and no address means anything."""
+    metal.machine = micropython.physical = None
 
 
 metal = sys.modules.get("metal")
