@@ -57,6 +57,10 @@ def test_casts_look_through():
     p = ptr8(bytearray(b"\x01\x02\x03\x04"))
     assert ptr16(p)[1] == 0x0403
     assert uint(-1) == 0xFFFFFFFF
+
+
+def test_a_number_is_an_address_only_where_there_is_a_machine(monkeypatch):
+    monkeypatch.setattr(micropython, "physical", None)
     with pytest.raises(TypeError):
         ptr8(17)
 
