@@ -23,7 +23,9 @@ extern void qemu_plugin_register_atexit_cb(plugin_id, void (*)(plugin_id, void *
 
 enum { ADD_U64 = 0, MOST = 1 << 20 };
 
-static struct entry { uint64_t address, instructions, runs; } * entries;
+static struct entry {
+    uint64_t address, instructions, runs;
+} *entries;
 static size_t used;
 static char path[4096];
 
