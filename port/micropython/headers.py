@@ -5,8 +5,8 @@ preprocessed once and searched once, and its generators are called on what was f
 
     python headers.py MICROPYTHON FOLDER 'COMPILER FLAGS' QSTRDEFS SOURCE ...
 
-writes FOLDER/genhdr/ qstrdefs.preprocessed.h, qstrdefs.generated.h, moduledefs.h, root_pointers.h and
-mpversion.h.
+writes into FOLDER/genhdr: qstrdefs.preprocessed.h, qstrdefs.generated.h, moduledefs.h,
+root_pointers.h and mpversion.h.
 """
 
 import os

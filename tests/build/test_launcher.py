@@ -68,7 +68,7 @@ def test_what_the_user_got_wrong(words, message, tmp_path):
 
 
 def test_a_setting_that_nothing_reads(tmp_path):
-    assert "nothing in this image reads it" in one_line(run("build", "echo", "--set", "adress=1"))
+    assert "nothing in this image reads it" in one_line(run("build", "echo", "--set", "addr=1"))
 
 
 def test_a_service_without_start(tmp_path):

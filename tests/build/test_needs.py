@@ -128,7 +128,7 @@ def test_a_compiler_that_does_not_work(read, tmp_path, compiler, body, message, 
 def test_a_setting_that_nothing_reads_is_refused(tmp_path):
     text = "def start(machine):\n    machine.settings.get('address')\n"
     project = Project(tmp_path, {"services/main.py": text})
-    for override, hint in (("adress=1", "did you mean address?"), ("x=1", "it reads address")):
+    for override, hint in (("addr=1", "did you mean address?"), ("x=1", "it reads address")):
         needed = needs.read(project.service(), tmp_path, [override])
         with pytest.raises(UserError, match=hint):
             needed.check_settings(project.follow())
