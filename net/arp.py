@@ -29,6 +29,7 @@ front of a packet.
 
 Law: only what we asked for or what asks for us makes an entry; everything else can at most update
 one.  At most one packet waits for a neighbour; a newer one takes its place (RFC 1122 2.3.2.2).
+Neighbours in use keep their rows, whoever else is asked for.
 Above: ip4.resolve.  Below: nic.transmit; sideways: changed (ip4 forgets), conflict (dhcp).
 Left out: proxy ARP, reverse ARP; entries never change because of traffic above (RFC 1122 2.3.2.1
 names it as one of several ways).
@@ -38,7 +39,7 @@ import micropython
 from micropython import const
 
 from net import ethernet
-from net.config import NEIGHBOURS
+from net.config import NEIGHBOURS, WAITING
 from runtime.counters import Counters
 
 HARDWARE = const(0)
@@ -87,7 +88,7 @@ BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 NOBODY = b"\x00\x00\x00\x00"
 
 COUNTS = ("requests", "replies", "answered", "learned", "announced")
-DROPS = ("short", "malformed", "unresolved", "superseded", "no_buffer", "conflict")
+DROPS = ("short", "malformed", "unresolved", "superseded", "crowded", "no_buffer", "conflict")
 _REQUESTS = const(0)
 _REPLIES = const(1)
 _ANSWERED = const(2)
@@ -97,8 +98,9 @@ _SHORT = const(5)
 _MALFORMED = const(6)
 _UNRESOLVED = const(7)
 _SUPERSEDED = const(8)
-_NO_BUFFER = const(9)
-_CONFLICT = const(10)
+_CROWDED = const(9)
+_NO_BUFFER = const(10)
+_CONFLICT = const(11)
 
 LINK = const(0)
 END = const(8)
@@ -116,6 +118,7 @@ class Arp:
         self.table = bytearray(NEIGHBOURS * ROW)
         self.last = bytearray([NEIGHBOURS - 1])
         self.queue = [None] * NEIGHBOURS
+        self.waiting = 0  # packets in it
         self.counters = registry.add(Counters("arp", COUNTS, DROPS))
         self.timers = timers
         self.timer = timers.timer(self.sweep)
@@ -183,7 +186,12 @@ class Arp:
         index = row // ROW
         if self.queue[index]:
             self.drop(index, _SUPERSEDED)
-        self.queue[index] = packet
+        if self.waiting == WAITING:
+            self.counters.count(_CROWDED)
+            packet.release()
+        else:
+            self.queue[index] = packet
+            self.waiting += 1
         return False
 
     def push(self, packet, destination, protocol):
@@ -208,7 +216,8 @@ class Arp:
         return -1
 
     def take(self, address, force):
-        """A row for a new address: a free one, or the least useful.  -1: only with `force`."""
+        """A row for a new address: a free one, or the least useful; -1 without `force` if that is
+        one in use or one that is being asked for."""
         table = self.table
         best = -1
         least = 5
@@ -220,9 +229,9 @@ class Arp:
             elif state == FAILED:
                 value = 1
             elif state == INCOMPLETE:
-                value = 4
+                value = 3
             else:
-                value = 3 if table[row + USED] else 2
+                value = 4 if table[row + USED] else 2
             if value < least:
                 least = value
                 best = row
@@ -246,6 +255,7 @@ class Arp:
     def drop(self, index, why):
         packet = self.queue[index]
         self.queue[index] = None
+        self.waiting -= 1
         self.counters.count(why)
         packet.release()
 
@@ -280,6 +290,7 @@ class Arp:
         packet = self.queue[index]
         if packet:
             self.queue[index] = None
+            self.waiting -= 1
             table[row + USED] = 1
             self.push(packet, mac, ethernet.IP4)
             self.transmit(packet)

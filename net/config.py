@@ -6,6 +6,10 @@ from micropython import const
 # again.  A power of two.
 NEIGHBOURS = const(64)
 
+# Packets that wait for neighbours to answer, all in all.  They are missing from the transmit pool,
+# so that a flood from addresses where nobody is must not hold many.
+WAITING = const(8)
+
 # Paths: 32 bytes each.  A destination in this table costs no route and no neighbour look-up, which
 # saves half of what sending takes.  A power of two.
 PATHS = const(64)

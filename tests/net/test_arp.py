@@ -3,7 +3,7 @@
 import pytest
 
 from net import arp as module
-from net.config import NEIGHBOURS
+from net.config import NEIGHBOURS, WAITING
 from tests.support.frames import arp, ethernet, icmp, udp
 from tests.support.station import BROADCAST, NO_MAC, PEER, US, Station, address
 
@@ -221,10 +221,26 @@ def test_sending_to_everybody_at_once_loses_packets_but_not_buffers():
     for last in range(3, 255):
         send(station, f"10.0.0.{last}")
     held = [packet for packet in station.inet.arp.queue if packet]
-    assert len(held) <= NEIGHBOURS
+    assert len(held) == station.inet.arp.waiting == WAITING
+    assert station.drops["arp.crowded"] > 100
     station.pass_time(20_000)
     assert not any(station.inet.arp.queue)
+    assert station.inet.arp.waiting == 0
     station.world.check()
+
+
+def test_flood_from_addresses_where_nobody_is_does_not_displace_a_neighbour_in_use():
+    """Spoofed datagrams make us ask for their senders; the gateway stays known meanwhile."""
+    station = Station()
+    station.inet.udp.bind(7, lambda s, d: s.reply(d, b"x", 0, 1))
+    send(station)
+    for turn in range(4):
+        for last in range(3, 255):
+            source = f"10.0.0.{last}"
+            station.send_ip(17, udp(source, US, 9, 7, b""), source=source)
+        station.pass_time(500)
+        station.hand.take()
+        assert [frame.what for frame in send(station)] == ["udp"], turn
 
 
 def test_rfc5227_address_is_announced_twice_when_configured():
