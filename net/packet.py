@@ -145,6 +145,19 @@ class Packet:
         return buffer[transport] << 8 | buffer[transport + 1]
 
 
+@micropython.viper
+def _free_heads(memory, count: int, size: int):
+    """Write the heads of packets that are empty and lie in their pool."""
+    address = 0
+    heads = ptr16(memory)
+    while count:
+        heads[address + (PAYLOAD >> 1)] = BODY
+        heads[address + (END >> 1)] = BODY
+        heads[address + (FLAGS >> 1)] = FREE
+        address += size >> 1
+        count -= 1
+
+
 class Pool:
     """`count` packets cut from `memory` (default: from the heap); none is made later, none is lost.
 
@@ -154,19 +167,16 @@ class Pool:
     def __init__(self, name, count, size=SIZE, memory=None, address=0):
         self.name = name
         self.count = count
-        self.stack = stack = [count]
-        self.packets = []
         if memory is None:
             memory = bytearray(count * size)
         memory = memoryview(memory)
-        for index in range(count):
-            start = index * size
-            packet = Packet(self, index, memory[start : start + size], address + start)
-            packet.reset()
-            packet.buffer[FLAGS + 1] = FREE >> 8
-            self.packets.append(packet)
-        for packet in reversed(self.packets):
-            stack.append(packet)
+        _free_heads(memory, count, size)
+        self.packets = packets = [
+            Packet(self, index, memory[index * size : (index + 1) * size], address + index * size)
+            for index in range(count)
+        ]
+        self.stack = packets[::-1]
+        self.stack.insert(0, count)
 
     @micropython.viper
     def allocate(self):
