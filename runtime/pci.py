@@ -7,17 +7,19 @@ Left out: assigning addresses and bus numbers, which the firmware has done; the 
 configuration space of PCI Express; hot plug.
 """
 
-from metal import in8, in16, in32, out8, out16, out32
+import micropython
+from metal import in8, in16, out16, out32
 from micropython import const
 
 ADDRESS = const(0xCF8)
 DATA = const(0xCFC)
 
 # Configuration space header, type 0 and 1.
-ID = const(0x00)
+VENDOR = const(0x00)
+DEVICE = const(0x02)
 COMMAND = const(0x04)
 STATUS = const(0x06)
-CLASS = const(0x08)
+CLASS = const(0x0A)
 HEADER_TYPE = const(0x0E)
 BAR0 = const(0x10)
 SECONDARY_BUS = const(0x19)
@@ -30,6 +32,7 @@ BUS_MASTER = const(4)
 INTERRUPT_DISABLE = const(0x400)
 HAS_CAPABILITIES = const(0x10)  # STATUS
 BRIDGE_CLASS = const(0x0604)
+NOBODY = const(0xFFFF)  # the vendor of a function that is not there
 
 
 class Bar:
@@ -40,38 +43,45 @@ class Bar:
         self.address = address
 
 
+@micropython.viper
+def load8(number: int, offset: int) -> int:
+    enable = 1  # a constant of 32 bits would be an object
+    out32(0xCF8, (enable << 31) | (number << 8) | (offset & 0xFC))
+    return int(in8(0xCFC + (offset & 3)))
+
+
+@micropython.viper
+def load16(number: int, offset: int) -> int:
+    enable = 1  # a constant of 32 bits would be an object
+    out32(0xCF8, (enable << 31) | (number << 8) | (offset & 0xFC))
+    return int(in16(0xCFC + (offset & 2)))
+
+
 class Function:
     """One function of a device: a driver's way to its configuration space."""
 
-    def __init__(self, bus, device, function, id):
+    def __init__(self, bus, device, function):
         self.name = f"{bus:02x}:{device:02x}.{function}"
-        self.address = 0x80000000 | bus << 16 | device << 11 | function << 8
-        self.vendor = id & 0xFFFF
-        self.device = id >> 16
-        self.class_code = self.read16(CLASS + 2)
+        self.number = bus << 8 | device << 3 | function
+        self.vendor = self.read16(VENDOR)
+        self.device = self.read16(DEVICE)
+        self.class_code = self.read16(CLASS)
 
     def read8(self, offset):
-        out32(ADDRESS, self.address | offset & 0xFC)
-        return in8(DATA + (offset & 3))
+        return load8(self.number, offset)
 
     def read16(self, offset):
-        out32(ADDRESS, self.address | offset & 0xFC)
-        return in16(DATA + (offset & 2))
+        return load16(self.number, offset)
 
     def read32(self, offset):
-        out32(ADDRESS, self.address | offset)
-        return in32(DATA)
-
-    def write8(self, offset, value):
-        out32(ADDRESS, self.address | offset & 0xFC)
-        out8(DATA + (offset & 3), value)
+        return load16(self.number, offset) | load16(self.number, offset + 2) << 16
 
     def write16(self, offset, value):
-        out32(ADDRESS, self.address | offset & 0xFC)
+        out32(ADDRESS, 0x80000000 | self.number << 8 | offset & 0xFC)
         out16(DATA + (offset & 2), value)
 
     def write32(self, offset, value):
-        out32(ADDRESS, self.address | offset)
+        out32(ADDRESS, 0x80000000 | self.number << 8 | offset)
         out32(DATA, value)
 
     @property
@@ -121,14 +131,12 @@ def scan(bus=0):
     """All functions of `bus` and of the busses behind it."""
     found = []
     for device in range(32):
-        base = 0x80000000 | bus << 16 | device << 11
-        functions = 1
+        base = bus << 8 | device << 3
         function = 0
+        functions = 1
         while function < functions:
-            out32(ADDRESS, base | function << 8)
-            id = in32(DATA)
-            if id & 0xFFFF != 0xFFFF:
-                it = Function(bus, device, function, id)
+            if load16(base | function, VENDOR) != NOBODY:
+                it = Function(bus, device, function)
                 found.append(it)
                 if function == 0 and it.read8(HEADER_TYPE) & 0x80:
                     functions = 8

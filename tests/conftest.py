@@ -17,7 +17,7 @@ for path in (ROOT, ROOT / "tools" / "cpython"):
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
 
-from tests.support import images, metal  # noqa: E402, F401 (`import metal` works from here on)
+from tests.support import images, metal  # noqa: E402 (`import metal` works from here on)
 from tools.testing import RUNGS, marker  # noqa: E402
 
 FOLDERS = {"build": "build", "tap": "tap", "vm": "vm", "micropython": "micropython-linux"}
@@ -52,3 +52,9 @@ def micropython_linux():
     integers are as small.
     """
     return images.micropython_linux()
+
+
+@pytest.fixture(autouse=True)
+def _no_machine_outlives_its_test():
+    yield
+    metal.forget()
