@@ -4,6 +4,8 @@ from net.dhcp import Dhcp
 from net.inet import Inet
 from net.udp import Udp
 
+PORTS = ("udp:7",)
+
 
 def start(machine):
     # ARP, IPv4 and ICMP come with Inet.  DHCP asks only where no address was given.
