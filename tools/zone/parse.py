@@ -68,7 +68,9 @@ class _Records:
     def add(self, name, ttl, rdata):
         kind = rdata.rdtype
         text = dns.rdatatype.to_text(kind)
-        if name.is_subdomain(NOWHERE) or NOWHERE.labels[0] in rdata.to_wire():
+        if self.reader.current_origin is NOWHERE and (
+            name.is_subdomain(NOWHERE) or NOWHERE.labels[0] in rdata.to_wire()
+        ):
             raise self.wrong("a relative name, and no $ORIGIN before it")
         if ttl > TTL_MAX:
             raise self.wrong(f"TTL {ttl} is above {TTL_MAX} (RFC 2181 section 8)")
