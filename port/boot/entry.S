@@ -31,6 +31,12 @@ entry:
     movl $bss_start, %edi
     movl $bss_words, %ecx
     rep stosl                   // a loader may have left anything there
+    pushl %ebx
+    movl $1, %eax
+    cpuid
+    popl %ebx
+    testl $(1 << 26), %edx      // all C code is compiled for SSE2
+    jz too_old
     movl %cr0, %eax
     andl $~(1 << 2 | 1 << 3), %eax  // CR0.EM, TS: off
     orl $(1 << 1 | 1 << 5), %eax    // CR0.MP, NE
@@ -41,7 +47,20 @@ entry:
     pushl %ebx
     pushl %esi
     call start
-1:  hlt
+too_old:
+    movw $0x3f8, %dx
+    movl $message, %esi
+1:  lodsb
+    testb %al, %al
+    jz 2f
+    outb %al, %dx
     jmp 1b
+2:  cli
+    hlt
+    jmp 2b
+
+    .section .rodata
+message:
+    .asciz "ImportOS needs a processor with SSE2.\r\n"
 
     .section .note.GNU-stack, "", @progbits

@@ -40,6 +40,11 @@ def test_every_loader_is_understood(image, boot, told):
         assert "panic=exit\n" in text.split("command line ")[1]
 
 
+def test_processor_without_sse2_is_told(image):
+    with vm.Machine(image(str(SERVICES / "clock.py")) / "clock.elf", processor="pentium") as guest:
+        guest.wait_for("ImportOS needs a processor with SSE2.")
+
+
 @pytest.mark.parametrize("memory", ["3M", "8M", "64M", "1G", "3G"])
 def test_runs_in_much_and_in_little_memory(image, memory):
     text = look(image, memory=memory)
