@@ -21,7 +21,8 @@ No I/O, and no memory: the state of a query lives in the work area, which was ma
      51  FLAGS
     bytes
     512  STARTS      where the labels of a name begin, see table.find
-    640  KNOWN       offsets (u16) and, at 768, keys of names written, see message.put_name
+    640  KNOWN_OFFSETS   u16: names written into the answer, see message.put_name
+    768  KNOWN_KEYS      bytes: how many labels each has
     832  TARGET      pairs of u32: a stored name and where it is in the message
    1088  VISITED     u32: what a chain of CNAMEs has passed
    1152  ADDED       u32: nodes whose addresses are in the additional section

@@ -4,13 +4,13 @@ tools/zone/compile.py makes it at build time; in the machine it lies in the imag
 Numbers are little-endian; offsets count from the first byte of the table.
 
     header, u32 each                      zone, u32 each: one per zone, longest origin first
-     0  MAGIC "IOZ" and the version        0  ORIGIN   offset of its wire form, lower case
-     1  SIZE        bytes of the table     1  LENGTH   bytes of it, with the root's zero
-     2  ZONES       how many               2  APEX     its node
-     3  DIRECTORY   offset / 4 of zones    3  LABELS   of the origin, without the root
-     4  SLOTS       offset                 4  WRITTEN  offset of the origin as the file spells it
-     5  SHIFT       30 - log2(slots)       5  NEGATIVE offset of the SOA of negative answers
-     6  MULTIPLIER  of the hash            6  VARIANTS offset / 4 of the origin for comparison
+     0  "IOZ", the version (MAGIC)          0  ORIGIN         offset of its wire form, lower case
+     1  SIZE        bytes of the table      1  ORIGIN_LENGTH  bytes of it, with the root's zero
+     2  ZONES       how many                2  APEX           its node
+     3  DIRECTORY   offset / 4 of zones     3  ORIGIN_LABELS  without the root
+     4  SLOTS       offset                  4  WRITTEN        offset of it as the file spells it
+     5  SHIFT       30 - log2(slots)        5  NEGATIVE       offset of the SOA for bad news
+     6  MULTIPLIER  of the hash             6  VARIANTS       offset / 4 of it to compare with
      7  NODES       how many, with node 0
      8  PARENTS     offset of a column
      9  KINDS       offset of a column
@@ -50,21 +50,25 @@ A family is all nodes with labels of one length and one shape.  They have consec
                   to full words: COUNT first words, COUNT second words, ...
      3  DATA      offset of the planes that hold the rdata, or point to it: COUNT bytes each
      4  SHAPE     offset of the shape
-     5  LENGTH    bytes of a label
+     5  LABEL_LENGTH  bytes of a label
 
-A shape says which RRsets its nodes own.  It is stored once however many families use it.
+A shape says which RRsets its nodes own.  It is stored once however many families use it: a byte of
+flags (CUT, WILD, ALIAS), a byte with the number of RRsets, and 16 bytes for each, by type.
 
-    +-------+-------+----- RRset, 16 bytes, for each; by type ------------------------------------+
-    | flags | count | type 2 | class 2 | ttl 4 | form | 0 | records u16 | plane u16 | size u16    |
-    +-------+-------+-- as in a message ------+-----------------------------------------------+---+
+    RRset
+     0  TYPE      u16, then the class, u16, both as in a message
+     4  TTL       u32, as in a message
+     8  FORM      byte: where names are in the rdata, see below
+    10  RECORDS   u16, how many
+    12  PLANE     u16, the first of its planes in the family's DATA
+    14  FIXED     u16, bytes of rdata if that is the same for all (A, AAAA), else 0
 
-size > 0: an RRset of fixed size (A, AAAA): its bytes are records * size planes of the family,
-          beginning with plane `plane`.
-size = 0: the planes `plane` .. `plane` + 3 hold an offset in the heap, where equal RRsets share one
-          entry: for each record a u16 length and the rdata.  `form` says where names are in it:
-          bits 0-3 bytes before the first name; bits 4-5 how many names; bit 6 they may be
-          compressed (RFC 3597 section 4); bit 7 their addresses belong in the additional section.
-          Such a name is a wire name whose end is 0, or ORIGIN_MARK: "here follows the origin".
+FIXED > 0: the rdata of all records is RECORDS * FIXED planes, one byte of each node in each.
+FIXED = 0: the planes PLANE .. PLANE + 3 hold an offset in the heap, where equal RRsets share one
+           entry: for each record a u16 length and the rdata.  FORM: bits 0-3 bytes before the first
+           name; bits 4-5 how many names; bit 6 they may be compressed (RFC 3597 section 4); bit 7
+           their addresses belong in the additional section.  Such a name is a wire name that ends
+           with 0, or with ORIGIN_MARK: "here follows the origin".
 
 Left out: DNSSEC, DNAME.  The compiler refuses DNAME; DNSSEC's records are served as plain data.
 """

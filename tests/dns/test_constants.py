@@ -1,5 +1,6 @@
 """Constants that modules repeat, because MicroPython folds them only where they are assigned."""
 
+import re
 from itertools import combinations
 
 import pytest
@@ -24,3 +25,14 @@ def test_counters_have_the_indices_of_their_names():
     for index, name in enumerate(responder.COUNTS + responder.DROPS):
         constant = name.upper() if index >= responder.NOERROR else f"TYPE_{name.upper()}"
         assert getattr(responder, constant) == index
+
+
+@pytest.mark.parametrize("module", [table, responder])
+def test_the_drawing_is_right(module):
+    """Each "NUMBER  NAME [NAME ...]" in it: the names have consecutive numbers from there on."""
+    drawn = re.findall(r"(?<=  )(\d+)((?:  ?[A-Z]+(?:_[A-Z]+)*\b)+)", module.__doc__)
+    assert len(drawn) > 10
+    for number, names in drawn:
+        for place, name in enumerate(names.split(), int(number)):
+            values = {place, place // 2, place // 4}  # of bytes, u16, u32
+            assert getattr(module, name) in (values if place > 511 else {place}), name
