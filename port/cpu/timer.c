@@ -44,6 +44,8 @@ void timer_init(void) {
         line_unmask(PIT_LINE);
         return;
     }
+    // The firmware left the PIT ticking at 18 Hz: unheard by us, but not for free on the host.
+    out8(0x43, 0x30); // channel 0, mode 0 without a count: silent
     __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(APIC_BASE_MSR));
     __asm__ volatile("wrmsr"
                      :
