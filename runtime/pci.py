@@ -128,7 +128,7 @@ class Function:
 
 
 def scan(bus=0):
-    """All functions of `bus` and of the busses behind it."""
+    """All functions of `bus` and of the buses behind it."""
     found = []
     for device in range(32):
         base = bus << 8 | device << 3

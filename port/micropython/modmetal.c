@@ -106,7 +106,8 @@ static mp_obj_t metal_allocated(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_allocated_obj, metal_allocated);
 
-// Bytes that the last collection left alive.  (gc.mem_alloc walks the whole heap: 3 M instructions.)
+// Bytes that the last collection left alive.  (gc.mem_alloc walks the whole heap: 3 M
+// instructions.)
 static mp_obj_t metal_live(void) {
     return mp_obj_new_int_from_uint(MP_STATE_MEM(area).gc_live_blocks * MICROPY_BYTES_PER_GC_BLOCK);
 }

@@ -1,7 +1,7 @@
 """The module `metal` for CPython: a machine made of Python objects.
 
     machine = Machine()                 becomes the machine that `import metal` talks to
-    machine.add_ram(base, size)         memory behind ptr8(address) and metal.memory(address, length)
+    machine.add_ram(base, size)         memory for ptr8(address), metal.memory(address, length)
     machine.add_ports(base, device)     has load(offset, size), store(offset, size, value)
     machine.add_registers(base, device) the same in memory
     machine.add_pci(function)           a PciFunction in the configuration space

@@ -33,18 +33,27 @@ def test_micropythons_own_tests(image, tmp_path, half):
     machine = f"""exec:{tool("qemu-system-i386")} -kernel {elf} -m 64 -display none -no-reboot
         -net none -monitor none -serial stdio -append panic=exit -device isa-debug-exit"""
     command = [sys.executable, "run-tests.py", "-r", tmp_path, "-t", " ".join(machine.split())]
-    done = subprocess.run(
-        [*command, "-d", *half.split()],
-        cwd=images.sources() / "tests",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=800,
-    )
-    results = json.loads((tmp_path / "_results.json").read_text())
-    failed = set(results["failed_tests"])
-    performed = int(re.search(r"(\d+) tests performed", done.stdout).group(1))
-    passed = set(re.findall(r"^pass +(\S+)", done.stdout, re.MULTILINE))
-    assert failed <= KNOWN, f"{sorted(failed - KNOWN)}\n{done.stdout[-3000:]}"
+
+    def run(*which):
+        """The runner's report and what failed."""
+        done = subprocess.run(
+            [*command, *which],
+            cwd=images.sources() / "tests",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=800,
+        )
+        return done.stdout, set(
+            json.loads((tmp_path / "_results.json").read_text())["failed_tests"]
+        )
+
+    report, failed = run("-d", *half.split())
+    performed = int(re.search(r"(\d+) tests performed", report).group(1))
+    passed = set(re.findall(r"^pass +(\S+)", report, re.MULTILINE))
+    assert performed >= HALVES[half], report[-3000:]
     assert not passed & KNOWN, f"passes: take it out of known.txt: {passed & KNOWN}"
-    assert performed >= HALVES[half], done.stdout[-3000:]
+    if failed - KNOWN:
+        # Some tests measure time and suffer when the host is busy: they get a second chance, alone.
+        report, failed = run(*sorted(failed - KNOWN))
+    assert failed <= KNOWN, f"{sorted(failed - KNOWN)}\n{report[-3000:]}"

@@ -1,6 +1,7 @@
 /* The module `tapio` of MicroPython for Linux: one frame per system call.
  *
- * MicroPython's own files read on until the buffer is full, which glues the frames of a TAP device together.
+ * MicroPython's own files read on until the buffer is full, which glues the frames of a TAP device
+ * together.
  */
 #include <errno.h>
 #include <unistd.h>
