@@ -26,6 +26,9 @@
 #define MICROPY_GC_STACK_OUTSIDE    (1) // patches/10-gc-mark-stack.patch
 #define MICROPY_ALLOC_GC_STACK_SIZE (mark_stack_size)
 extern uintptr_t mark_stack_size;
+// A map is rehashed only when it is full, and is slow long before: room for a module's names.
+#define MICROPY_MODULE_DICT_SIZE               (64)
+#define MICROPY_LOADED_MODULES_DICT_SIZE       (64)
 #define MICROPY_STACK_CHECK_MARGIN             (0)
 #define MICROPY_ENABLE_EMERGENCY_EXCEPTION_BUF (1)
 #define MICROPY_EMERGENCY_EXCEPTION_BUF_SIZE   (256)
