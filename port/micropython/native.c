@@ -27,7 +27,7 @@ static inline bool is_instance(mp_obj_t object) {
 
 // Where in its instance an attribute was last found, by class and name.  Instances of a class have
 // mostly got their attributes in the same order.
-static uint8_t places[512];
+static uint8_t places[2048];
 
 static inline uint8_t *place_of(mp_obj_instance_t *self, qstr name) {
     return &places[(name ^ (uintptr_t)self->base.type >> 4) % sizeof(places)];
@@ -147,8 +147,8 @@ mp_uint_t native_from_obj(mp_obj_t object, mp_uint_t type) {
 }
 
 static inline mp_obj_t call(mp_obj_t function, size_t count, const mp_obj_t *arguments) {
-    if (mp_obj_is_exact_type(function, &mp_type_fun_viper)) {
-        mp_cstack_check();
+    if (mp_obj_is_exact_type(function, &mp_type_fun_viper) &&
+        mp_cstack_usage() < MP_STATE_THREAD(stack_limit)) {
         mp_obj_fun_bc_t *viper = MP_OBJ_TO_PTR(function);
         mp_call_fun_t code = (mp_call_fun_t)(uintptr_t)viper->bytecode;
         return code(function, count, 0, arguments);
@@ -163,12 +163,15 @@ struct bound_method {
 };
 
 mp_obj_t native_call(mp_obj_t function, size_t counts, const mp_obj_t *arguments) {
-    enum { MOST = 3 };
-    if (counts <= MOST && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
+    if (counts <= 2 && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
         struct bound_method *bound = MP_OBJ_TO_PTR(function);
-        mp_obj_t all[1 + MOST] = {bound->self};
-        for (size_t i = 0; i < counts; i++) {
-            all[1 + i] = arguments[i];
+        mp_obj_t all[3];
+        all[0] = bound->self;
+        if (counts >= 1) {
+            all[1] = arguments[0];
+        }
+        if (counts == 2) {
+            all[2] = arguments[1];
         }
         return call(bound->method, 1 + counts, all);
     }
