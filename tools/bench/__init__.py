@@ -42,7 +42,9 @@ ROWS = (
     Row("idle", "CPU ticks of QEMU in 10 idle seconds", "ticks", 1, 0),
     Row("flood", "1,000,000 queries: not answered", "queries", 0, 0),
     Row("malformed", "100,000 malformed frames: not accounted for", "frames", 0, 0),
-    Row("rate", "DNS queries answered per second, 20 outstanding", "1/s", 1, 40_000, more=True),
+    Row(
+        "rate", "DNS queries answered per second, 20 outstanding", "1/s", 18_100, 44_700, more=True
+    ),
 )
 
 
