@@ -53,7 +53,7 @@ LINK_UP = const(1)
 
 BUFFERS = const(64)  # per direction: what one turn of the loop handles
 FEWEST = const(4)
-ETHERNET = const(14)
+_ETHERNET = const(14)  # its header
 STANDARD_MTU = const(1500)
 TURN_UP = const(2)  # of the locally administered bit of a MAC
 
@@ -84,27 +84,35 @@ _RX = const(32)
 _TX = const(48)
 _CELLS = const(64)
 
-_RX_INDEX = const(32)
-_RX_SEEN = const(33)
-_RX_FENCED = const(35)
-_RX_MASK = const(36)
-_RX_AVAILABLE = const(38)
-_RX_USED = const(39)
-_RX_USED_EVENT = const(40)
-_RX_SHIFT = const(44)
-_RX_BUFFERS = const(45)
-_RX_COUNT = const(46)
-_TX_INDEX = const(48)
-_TX_SEEN = const(49)
-_TX_FENCED = const(51)
-_TX_MASK = const(52)
-_TX_DESCRIPTORS = const(53)
-_TX_AVAILABLE = const(54)
-_TX_USED = const(55)
-_TX_USED_EVENT = const(56)
-_TX_SHIFT = const(60)
-_TX_BUFFERS = const(61)
-_TX_COUNT = const(62)
+# What is needed of virtqueue.py and net/packet.py: only constants of the same module cost nothing.
+_INDEX = const(0)
+_SEEN = const(1)
+_KICKED = const(2)
+_FENCED = const(3)
+_MASK = const(4)
+_DESCRIPTORS = const(5)
+_AVAILABLE = const(6)
+_USED = const(7)
+_USED_EVENT = const(8)
+_AVAILABLE_EVENT = const(9)
+_NOTIFY = const(10)
+_NUMBER = const(11)
+_SHIFT = const(12)
+_BUFFERS = const(13)
+_COUNT = const(14)
+_NEXT = const(1)
+_WRITE = const(2)
+_NO_INTERRUPT = const(1)
+_NO_NOTIFY = const(1)
+_CONFIG_INTERRUPT = const(2)
+_LINK_AT = const(0)  # in a packet's head, in 16-bit units
+_PAYLOAD_AT = const(3)
+_END_AT = const(4)
+_FLAGS_AT = const(5)
+_FRAME = const(82)
+_BODY = const(208)
+_SIZE = const(2048)
+_LOG2_SIZE = const(11)
 
 
 def probe(machine, function, arena):
@@ -179,7 +187,7 @@ class VirtioNet:
         self.free = self.transmit_pool.stack
         header = 12 if transport.version_1 else 10
         isr = transport.isr
-        self.begin(header, self.mtu + ETHERNET, int(device.EVENT_IDX in has), isr)
+        self.begin(header, self.mtu + _ETHERNET, int(device.EVENT_IDX in has), isr)
         transport.set_queue(receive)
         transport.set_queue(transmit)
         device.ready(transport)
@@ -217,57 +225,57 @@ class VirtioNet:
         cells[_LIMIT] = limit
         cells[_EVENT] = event
         cells[_ISR] = int(isr)
-        cells[_HALF] = (cells[_TX_COUNT] + 1) >> 1
+        cells[_HALF] = (cells[_TX + _COUNT] + 1) >> 1
         queue = _RX
         while queue <= _TX:
-            shift = cells[queue + 12]
-            count = cells[queue + 14]
+            shift = cells[queue + _SHIFT]
+            count = cells[queue + _COUNT]
             flags = 0
             if queue == _RX:
-                flags = 2  # WRITE
+                flags = _WRITE
             i = 0
             while i < count:
-                descriptor = ptr32(cells[queue + 5] + (i << (4 + shift)))
-                buffer = cells[queue + 13] + (i << 11)
-                descriptor[0] = buffer + 82 - header  # FRAME
+                descriptor = ptr32(cells[queue + _DESCRIPTORS] + (i << (4 + shift)))
+                buffer = cells[queue + _BUFFERS] + (i << _LOG2_SIZE)
+                descriptor[0] = buffer + _FRAME - header
                 descriptor[1] = 0
-                descriptor[2] = 2048 - 82 + header
+                descriptor[2] = _SIZE - _FRAME + header
                 descriptor[3] = flags
                 if shift:
                     # The header alone, then the frame: flags NEXT, next 2i + 1.
                     descriptor[2] = header
-                    descriptor[3] = flags | 1 | (((i << 1) + 1) << 16)
-                    descriptor[4] = buffer + 82
+                    descriptor[3] = flags | _NEXT | (((i << 1) + 1) << 16)
+                    descriptor[4] = buffer + _FRAME
                     descriptor[5] = 0
-                    descriptor[6] = 2048 - 82
+                    descriptor[6] = _SIZE - _FRAME
                     descriptor[7] = flags
                 i += 1
             queue += _TX - _RX
-        count = cells[_RX_COUNT]
-        shift = cells[_RX_SHIFT]
-        ring = ptr16(cells[_RX_AVAILABLE])
+        count = cells[_RX + _COUNT]
+        shift = cells[_RX + _SHIFT]
+        ring = ptr16(cells[_RX + _AVAILABLE])
         i = 0
         while i < count:
             ring[2 + i] = i << shift
             i += 1
         ring[1] = count
-        cells[_RX_INDEX] = count
-        ring = ptr16(cells[_TX_AVAILABLE])
+        cells[_RX + _INDEX] = count
+        ring = ptr16(cells[_TX + _AVAILABLE])
         if event:
             # 2.7.7: the interrupt comes when the used index passes this, so once in 2^16 frames.
-            ring[cells[_TX_USED_EVENT]] = 0x7FFF
+            ring[cells[_TX + _USED_EVENT]] = 0x7FFF
         else:
-            ring[0] = 1  # NO_INTERRUPT
+            ring[0] = _NO_INTERRUPT
 
     @micropython.viper
     def service(self, budget: int) -> int:
         """Deliver up to `budget` received frames; 1: there may be more."""
         cells = ptr32(self.cells)
-        used = ptr16(cells[_RX_USED])
-        entries = ptr32(cells[_RX_USED])
-        ring = ptr16(cells[_RX_AVAILABLE])
-        mask = cells[_RX_MASK]
-        shift = cells[_RX_SHIFT]
+        used = ptr16(cells[_RX + _USED])
+        entries = ptr32(cells[_RX + _USED])
+        ring = ptr16(cells[_RX + _AVAILABLE])
+        mask = cells[_RX + _MASK]
+        shift = cells[_RX + _SHIFT]
         header = cells[_HEADER]
         packets = self.receive_packets
         receive = self.receive
@@ -275,19 +283,19 @@ class VirtioNet:
         cells[_TURNS] += 1
         if cells[_EVENT] == 0:
             # NO_INTERRUPT, if it was taken back to wait for the transmit queue.
-            ptr16(cells[_TX_AVAILABLE])[0] = 1
+            ptr16(cells[_TX + _AVAILABLE])[0] = _NO_INTERRUPT
         while True:
             # The state is in cells before the delegate is called: it may call us again.
-            seen = cells[_RX_SEEN]
+            seen = cells[_RX + _SEEN]
             starved = 0
             while seen != used[1]:
                 if budget == 0:
                     # No interrupt until we have caught up (with EVENT_IDX the event stays behind).
                     if cells[_EVENT] == 0:
-                        ring[0] = 1
+                        ring[0] = _NO_INTERRUPT
                     cells[_MORE] = 1
                     return 1
-                flying = (cells[_TX_INDEX] - cells[_TX_SEEN]) & 0xFFFF
+                flying = (cells[_TX + _INDEX] - cells[_TX + _SEEN]) & 0xFFFF
                 if flying >= cells[_HALF]:
                     starved = int(self.starved(flying))
                     if starved:
@@ -296,31 +304,31 @@ class VirtioNet:
                 entry = (seen & mask) << 1
                 id = entries[entry + 1]
                 length = entries[entry + 2] - header
-                cells[_RX_SEEN] = (seen + 1) & 0xFFFF
+                cells[_RX + _SEEN] = (seen + 1) & 0xFFFF
                 index = id >> shift
-                if id < 0 or index >= cells[_RX_COUNT]:
+                if id < 0 or index >= cells[_RX + _COUNT]:
                     # The device is broken; there is no buffer to give back.
                     cells[_BAD_ID] += 1
-                    seen = cells[_RX_SEEN]
+                    seen = cells[_RX + _SEEN]
                     continue
-                if length < 14 or length > 2048 - 82:
+                if length < _ETHERNET or length > _SIZE - _FRAME:
                     cells[_BAD_LENGTH] += 1
                 else:
                     cells[_RECEIVED] += 1
-                    head = ptr16(cells[_RX_BUFFERS] + (index << 11))
-                    head[0] = 82  # LINK = FRAME
-                    head[4] = 82 + length  # END
-                    head[5] = 0  # FLAGS
+                    head = ptr16(cells[_RX + _BUFFERS] + (index << _LOG2_SIZE))
+                    head[_LINK_AT] = _FRAME
+                    head[_END_AT] = _FRAME + length
+                    head[_FLAGS_AT] = 0
                     receive(packets[index])
-                at = cells[_RX_INDEX]
+                at = cells[_RX + _INDEX]
                 ring[2 + (at & mask)] = id
                 at = (at + 1) & 0xFFFF
-                cells[_RX_INDEX] = at
+                cells[_RX + _INDEX] = at
                 ring[1] = at
-                seen = cells[_RX_SEEN]
+                seen = cells[_RX + _SEEN]
             # Nothing is left, or nothing to answer with.  1. Arm the interrupt.
             if cells[_EVENT]:
-                ring[cells[_RX_USED_EVENT]] = seen
+                ring[cells[_RX + _USED_EVENT]] = seen
             else:
                 ring[0] = 0
             # 2. Acknowledge it: a true barrier, also for the indices published above.
@@ -329,13 +337,13 @@ class VirtioNet:
                 cause = ptr8(isr)[0]
             else:
                 cause = int(self.cause())
-            cells[_RX_FENCED] = cells[_RX_INDEX]
-            cells[_TX_FENCED] = cells[_TX_INDEX]
-            if cause & 2:
+            cells[_RX + _FENCED] = cells[_RX + _INDEX]
+            cells[_TX + _FENCED] = cells[_TX + _INDEX]
+            if cause & _CONFIG_INTERRUPT:
                 self.changed()
             # 3. Look again.
             if starved:
-                if cells[_TX_SEEN] == ptr16(cells[_TX_USED])[1]:
+                if cells[_TX + _SEEN] == ptr16(cells[_TX + _USED])[1]:
                     return 0
             elif seen == used[1]:
                 return 0
@@ -348,11 +356,11 @@ class VirtioNet:
         of it, than dropped here.
         """
         cells = ptr32(self.cells)
-        if int(self.free[0]) != 0 or cells[_TX_SEEN] != ptr16(cells[_TX_USED])[1]:
+        if int(self.free[0]) != 0 or cells[_TX + _SEEN] != ptr16(cells[_TX + _USED])[1]:
             return 0
-        ring = ptr16(cells[_TX_AVAILABLE])
+        ring = ptr16(cells[_TX + _AVAILABLE])
         if cells[_EVENT]:
-            ring[cells[_TX_USED_EVENT]] = cells[_TX_SEEN] + (flying >> 1)
+            ring[cells[_TX + _USED_EVENT]] = cells[_TX + _SEEN] + (flying >> 1)
         else:
             ring[0] = 0
         cells[_WAITS] += 1
@@ -364,31 +372,31 @@ class VirtioNet:
         cells = ptr32(self.cells)
         queue = _RX
         while queue <= _TX:
-            index = cells[queue]
-            published = (index - cells[queue + 2]) & 0xFFFF
+            index = cells[queue + _INDEX]
+            published = (index - cells[queue + _KICKED]) & 0xFFFF
             if published:
-                used = ptr16(cells[queue + 7])
+                used = ptr16(cells[queue + _USED])
                 if cells[_EVENT]:
                     # 2.7.10: the device asks for a doorbell when this index is passed.
-                    event = used[cells[queue + 9]]
+                    event = used[cells[queue + _AVAILABLE_EVENT]]
                     wanted = ((index - event - 1) & 0xFFFF) < published
                 else:
-                    wanted = used[0] & 1 == 0
+                    wanted = used[0] & _NO_NOTIFY == 0
                 if wanted:
                     ring = 1
-                elif cells[queue + 3] == index:
+                elif cells[queue + _FENCED] == index:
                     # The device said no after it could see what was published.
-                    cells[queue + 2] = index
+                    cells[queue + _KICKED] = index
                     ring = 0
                 else:
                     # Its no may be older than that.  It will be asked again if `service` is called
                     # before the machine sleeps; else the doorbell costs no more than asking.
                     ring = 1 - cells[_MORE]
                 if ring:
-                    cells[queue + 2] = index
+                    cells[queue + _KICKED] = index
                     cells[_DOORBELLS + ((queue - _RX) >> 4)] += 1
-                    notify = cells[queue + 10]
-                    number = cells[queue + 11]
+                    notify = cells[queue + _NOTIFY]
+                    number = cells[queue + _NUMBER]
                     if notify:
                         ptr16(notify)[0] = number
                     else:
@@ -399,13 +407,13 @@ class VirtioNet:
     def allocate(self):
         """A free transmit packet, or None, counted.  One that has been sent comes back first."""
         cells = ptr32(self.cells)
-        used = ptr16(cells[_TX_USED])
-        seen = cells[_TX_SEEN]
+        used = ptr16(cells[_TX + _USED])
+        seen = cells[_TX + _SEEN]
         if seen != used[1]:
-            cells[_TX_SEEN] = (seen + 1) & 0xFFFF
-            entries = ptr32(cells[_TX_USED])
-            index = entries[((seen & cells[_TX_MASK]) << 1) + 1] >> cells[_TX_SHIFT]
-            if index < 0 or index >= cells[_TX_COUNT]:
+            cells[_TX + _SEEN] = (seen + 1) & 0xFFFF
+            entries = ptr32(cells[_TX + _USED])
+            index = entries[((seen & cells[_TX + _MASK]) << 1) + 1] >> cells[_TX + _SHIFT]
+            if index < 0 or index >= cells[_TX + _COUNT]:
                 cells[_BAD_ID] += 1
                 return None
             packet = self.transmit_packets[index]
@@ -418,10 +426,10 @@ class VirtioNet:
             packet = free[left]
             free[0] = left - 1
             index = int(packet.index)
-        head = ptr16(cells[_TX_BUFFERS] + (index << 11))
-        head[3] = 208  # PAYLOAD = BODY
-        head[4] = 208  # END = BODY
-        head[5] = 0  # FLAGS
+        head = ptr16(cells[_TX + _BUFFERS] + (index << _LOG2_SIZE))
+        head[_PAYLOAD_AT] = _BODY
+        head[_END_AT] = _BODY
+        head[_FLAGS_AT] = 0
         return packet
 
     @micropython.viper
@@ -429,12 +437,12 @@ class VirtioNet:
         """Send the frame from LINK to END; the packet is the device's until it has been sent."""
         cells = ptr32(self.cells)
         address = int(packet.address)
-        index = (address - cells[_TX_BUFFERS]) >> 11
+        index = (address - cells[_TX + _BUFFERS]) >> _LOG2_SIZE
         head = ptr16(address)
-        link = head[0]
-        length = head[4] - link
+        link = head[_LINK_AT]
+        length = head[_END_AT] - link
         drop = 0
-        if index < 0 or index >= cells[_TX_COUNT]:
+        if index < 0 or index >= cells[_TX + _COUNT]:
             drop = _FOREIGN
         elif cells[_LINK] == 0:
             drop = _LINK_DOWN
@@ -450,19 +458,19 @@ class VirtioNet:
         zero[0] = 0
         zero[1] = 0
         zero[2] = 0
-        shift = cells[_TX_SHIFT]
-        descriptor = ptr32(cells[_TX_DESCRIPTORS] + (index << (4 + shift)))
+        shift = cells[_TX + _SHIFT]
+        descriptor = ptr32(cells[_TX + _DESCRIPTORS] + (index << (4 + shift)))
         descriptor[0] = start - header
         if shift:
             descriptor[4] = start
             descriptor[6] = length
         else:
             descriptor[2] = header + length
-        at = cells[_TX_INDEX]
-        ring = ptr16(cells[_TX_AVAILABLE])
-        ring[2 + (at & cells[_TX_MASK])] = index << shift
+        at = cells[_TX + _INDEX]
+        ring = ptr16(cells[_TX + _AVAILABLE])
+        ring[2 + (at & cells[_TX + _MASK])] = index << shift
         at = (at + 1) & 0xFFFF
-        cells[_TX_INDEX] = at
+        cells[_TX + _INDEX] = at
         ring[1] = at
         cells[_SENT] += 1
 
@@ -496,7 +504,7 @@ class VirtioNet:
     @micropython.viper
     def sent_one(self) -> int:
         cells = ptr32(self.cells)
-        if cells[_TX_SEEN] == ptr16(cells[_TX_USED])[1]:
+        if cells[_TX + _SEEN] == ptr16(cells[_TX + _USED])[1]:
             return 0
         packet = self.allocate()
         if packet:
