@@ -56,6 +56,8 @@ class Message:
     def put(self, out, rrset: int, family: int, node: int, owner: int, ttl: int) -> int:
         """Write the RRset of a node: the number of records, or 0 if there is no room.
 
+        (After a 0 no more names may be written: some are remembered that are not there.)
+
         rrset: its offset in the table.  owner: offset in the message of the owner's name.  ttl:
         offset in the table of the TTL to send.
         """
@@ -66,8 +68,6 @@ class Message:
         limit = work[LIMIT]
         begin = work[AT]
         pos = begin
-        known = work[KNOWN]
-        targets = work[TARGETS]
         count = head[family + COUNT]
         plane = t[rrset + PLANE] | t[rrset + PLANE + 1] << 8
         source = head[family + DATA] + plane * count + node - head[family + FIRST]
@@ -143,10 +143,7 @@ class Message:
             o[length_at + 1] = size
             done += 1
         if done < records:
-            # As if nothing of it had been written: forget also the names in it.
             work[AT] = begin
-            work[KNOWN] = known
-            work[TARGETS] = targets
             return 0
         work[AT] = pos
         return done

@@ -187,6 +187,19 @@ def test_rfc1034_addresses_of_mail_exchangers_are_additional(rich):
     assert len(message.additional[0]) == 2
 
 
+def test_addresses_below_a_zone_cut_are_only_for_name_servers(rich):
+    assert targets(ask(rich, "mxglue", "MX")) == []
+    assert targets(ask(rich, "", "NS")) == ["ns1", "ns1", "ns2.Sub"]
+
+
+@pytest.mark.parametrize("name", ["[bracket]", "at\\@sign", "x--y", "1", "under_score"])
+def test_rfc4343_only_letters_have_a_case(rich, name):
+    assert ask(rich, name, "A").answer
+    flipped = dns.name.from_text(name, None).labels[0]
+    flipped = dns.name.Name([bytes(b if chr(b).isalpha() else b ^ 0x20 for b in flipped)])
+    assert ask(rich, flipped.to_text(), "A").rcode() == dns.rcode.NXDOMAIN
+
+
 def test_rfc2782_targets_of_srv_are_not_compressed(rich):
     query = dns.message.make_query("_sip._tcp.rich.example", "SRV")
     (wire,) = rich.ask([query.to_wire()])
