@@ -6,6 +6,7 @@ import pytest
 
 from tests.dns.compare import queries
 from tests.dns.local import Slow, Whole
+from tools.zone.compile import compile_zone
 
 
 def test_the_short_cut_answers_with_the_same_bytes(zone):
@@ -51,3 +52,22 @@ def test_common_questions_take_the_short_cut(zone, case, edns, name, kind):
     assert (message.edns >= 0) == (edns is not None)
     # The case of the question comes back.
     assert str(message.question[0].name) == str(query.question[0].name)
+
+
+@pytest.mark.parametrize("edns", [None, 512, 600, 1232])
+def test_the_short_cut_keeps_to_the_limit(tmp_path, edns):
+    """16 addresses of a long name below a long origin are more than 512 bytes."""
+    origin = ".".join(["o" * 60] * 3)
+    path = tmp_path / "long.zone"
+    path.write_text(
+        f"$ORIGIN {origin}.\n$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\n"
+        + "".join(f"{'n' * 60} A 192.0.2.{n}\n" for n in range(16))
+    )
+    table = compile_zone(path)
+    query = dns.message.make_query(
+        f"{'n' * 60}.{origin}", "A", payload=edns, use_edns=False if edns is None else 0
+    )
+    (answer,) = Whole(table).ask([query.to_wire()])
+    assert [answer] == Slow(table).ask([query.to_wire()])
+    assert len(answer) <= (edns or 512)
+    assert bool(dns.message.from_wire(answer).flags & dns.flags.TC) == (edns in (None, 512))
