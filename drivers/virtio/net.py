@@ -512,11 +512,13 @@ class VirtioNet:
         return 1
 
     def stop(self, patience):
-        """Wait up to `patience` ms until what was sent has left, then stop the device."""
+        """Go on up to `patience` ms until what was sent has left, then stop the device."""
         self.flush()
         end = metal.uptime_ms() + patience
         while not self.reclaim() and metal.uptime_ms() < end:
-            pass
+            # What is left may be waiting for a neighbour to tell its address.
+            self.service(FEWEST)
+            self.flush()
         self.transport.reset()
 
     @micropython.viper

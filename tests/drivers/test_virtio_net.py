@@ -288,6 +288,16 @@ def test_stop_waits_for_what_was_sent_and_resets(bench):
     assert not bench.device.queues[0].enabled
 
 
+def test_stop_goes_on_receiving_while_a_packet_waits_for_its_neighbour(bench):
+    bench.run()
+    waiting = bench.nic.allocate()
+    bench.fill(waiting, frame(1))
+    bench.nic.receive = lambda packet: bench.nic.transmit(waiting)
+    bench.device.deliver(frame(2))
+    bench.nic.stop(100)
+    assert bench.device.sent == [frame(1)]
+
+
 def test_indices_wrap(bench):
     bench.nic.receive = bench.echo
     bench.run()
