@@ -70,10 +70,10 @@ def lint():
     return max([run(command) for command in commands])
 
 
-def run(command):
+def run(command, **environment):
     print("+", " ".join(command[:8]), "..." if len(command) > 8 else "", flush=True)
     try:
-        return subprocess.run(command, cwd=ROOT).returncode
+        return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}).returncode
     except FileNotFoundError:
         print(f"importos: {command[0]} is not installed", file=sys.stderr)
         return 1
@@ -98,7 +98,10 @@ def pytest(arguments):
     if os.geteuid() != 0:
         # Network namespaces and TAP devices need a user namespace where we are root.
         command = ["unshare", "--user", "--map-root-user", *command]
-    status = run(command)
+    # Not in /tmp, where a folder of root's may lie: in the user namespace we are called root, too.
+    temporary = ROOT / "build" / "tests" / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    status = run(command, PYTEST_DEBUG_TEMPROOT=str(temporary))
     return 0 if status == 5 else status  # 5: no test has this marker
 
 
