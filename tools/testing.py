@@ -107,6 +107,10 @@ def pytest(arguments):
 
 def main(arguments):
     """Run what was asked for; returns an exit status."""
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        print("\n".join(f"  {rung:18} {what}" for rung, what in RUNGS.items()))
+        return 0
     rungs = [argument for argument in arguments if argument in RUNGS]
     others = [argument for argument in arguments if argument not in RUNGS]
     if others and not rungs:

@@ -74,6 +74,10 @@ def table(results):
 
 def main(arguments):
     """Measure the rows that were named; the exit status says whether all reach what they must."""
+    if arguments in (["-h"], ["--help"]):
+        print(__doc__)
+        print("\n".join(f"  {row.name:10} {row.what}" for row in ROWS))
+        return 0
     from tools.bench import measures, plot
 
     quick = "--quick" in arguments
