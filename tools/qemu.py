@@ -24,7 +24,8 @@ import tty
 from pathlib import Path
 from typing import NamedTuple
 
-from tools import disk
+from runtime.settings import Settings
+from tools import disk, network
 from tools.errors import UserError
 
 QEMU = "qemu-system-i386"
@@ -48,7 +49,7 @@ class Forward(NamedTuple):
 def run(folder, options):
     """Boot what is in a build folder as the options say; returns the guest's exit status."""
     report = json.loads((folder / "report.json").read_text())
-    network = any(row["name"] == "drivers.virtio.net" for row in report["python"])
+    networked = any(row["name"] == "drivers.virtio.net" for row in report["python"])
     command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     accelerator = find_accelerator()
     command += ["-machine", f"{options.machine},accel={accelerator}"]
@@ -63,15 +64,20 @@ def run(folder, options):
         backend = f"tap,id=net0,ifname={options.tap},script=no,downscript=no"
     else:
         forwards = find_forwards(report["ports"], options.forward)
-        backend = "user,id=net0" + "".join(
-            f",hostfwd={f.protocol}:{LOCALHOST}:{f.host}-:{f.guest}" for f in forwards
-        )
-    if network:
+        backend = user_backend(Settings(options.append, report.get("settings")), forwards)
+    if networked:
         command += ["-netdev", backend, "-device", "virtio-net-pci,netdev=net0,romfile="]
         for f in () if options.tap else forwards:
             check_free(f)
             print(f"{LOCALHOST}:{f.host} leads to {f.protocol} port {f.guest}", flush=True)
     return Console(command + options.qemu_arg, raw=options.development).run()
+
+
+def user_backend(settings, forwards):
+    """The -netdev of QEMU's own network, around the address that the guest will have."""
+    words, guest = network.user_network(settings)
+    words += [f"hostfwd={f.protocol}:{LOCALHOST}:{f.host}-{guest}:{f.guest}" for f in forwards]
+    return ",".join(["user", "id=net0", *words])
 
 
 def boot(folder, options):

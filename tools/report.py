@@ -1,6 +1,6 @@
 """What is in an image, how much of it, and who asked for it.
 
-    report = make(closure, elf_path, image_path, port_folder, micropython)
+    report = make(closure, elf_path, image_path, port_folder, micropython, contents, needs)
     report.text()      for people;  report.json()  for programs (and for `./importos run`)
 
 Bytes are counted by symbol: a frozen module owns the objects that mpy-tool named after it, a C
@@ -54,6 +54,7 @@ class Report:
     needs: list
     features: dict
     ports: list
+    settings: dict
     totals: dict
 
     def json(self):
@@ -77,11 +78,11 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def make(closure, elf_path, image_path, port_folder, micropython, needs=None, ports=()):
-    """The report on a finished image; `needs`: {name: bytes} of what is compiled in."""
+def make(closure, elf_path, image_path, port_folder, micropython, contents, declared):
+    """The report on a finished image; `contents`: {name: bytes} of its `declared` needs."""
     elf = Elf(elf_path)
     flat = elf.flat()[1]
-    owners = _assign(elf, closure, Path(port_folder), Path(micropython), needs or {})
+    owners = _assign(elf, closure, Path(port_folder), Path(micropython), contents)
     image = bytes_used(image_path)
     payload = image - loader_size(image_path)
     alone = {name: len(deflate.deflate_compress(data, 9)) for name, data in owners.items()}
@@ -104,7 +105,8 @@ def make(closure, elf_path, image_path, port_folder, micropython, needs=None, po
         _largest_first(core),
         _largest_first(compiled),
         closure.features,
-        list(ports),
+        list(declared.ports),
+        declared.settings,
         {
             "flat": len(flat),
             "bss": bss,
