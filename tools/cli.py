@@ -136,6 +136,7 @@ def main(arguments):
             case "run":
                 from tools import qemu
 
+                qemu.check(options)
                 folder = _folder(options) if options.no_build else build(options)
                 return qemu.run(folder, options)
             case "test":

@@ -35,6 +35,8 @@ PATIENCE = 5  # seconds
 CTRL_C, CTRL_CLOSE_BRACKET = b"\x03", b"\x1d"
 PR_SET_PDEATHSIG = 1
 PANIC = "panic=exit"
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+SMALLEST_HEAP = 64 * 1024  # as port/boot/memory.c has it
 _libc = ctypes.CDLL(None)
 
 
@@ -46,6 +48,15 @@ class Forward(NamedTuple):
     guest: int
 
 
+def check(options):
+    """Refuse what no image could be booted with."""
+    memory(options.memory)
+    find_forwards([], options.forward)
+    network.check(Settings(options.append).values, "--append")
+    if options.tap and not Path("/sys/class/net", options.tap).exists():
+        raise UserError(f"--tap {options.tap}: there is no such network device")
+
+
 def run(folder, options):
     """Boot what is in a build folder as the options say; returns the guest's exit status."""
     report = json.loads((folder / "report.json").read_text())
@@ -54,13 +65,12 @@ def run(folder, options):
     accelerator = find_accelerator()
     command += ["-machine", f"{options.machine},accel={accelerator}"]
     command += ["-cpu", "host" if accelerator == "kvm" else "max"]
-    command += ["-m", memory(options.memory), "-smp", "1"]
+    check_memory(options.memory, report["totals"])
+    command += ["-m", options.memory, "-smp", "1"]
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
     command += boot(folder, options)
     if options.tap:
-        if not Path("/sys/class/net", options.tap).exists():
-            raise UserError(f"--tap {options.tap}: there is no such network device")
         backend = f"tap,id=net0,ifname={options.tap},script=no,downscript=no"
     else:
         forwards = find_forwards(report["ports"], options.forward)
@@ -109,9 +119,18 @@ def find_accelerator():
 
 
 def memory(text):
-    if not re.fullmatch(r"[1-9]\d*[KMG]?", text):
+    """The bytes of a size as QEMU reads it: megabytes where it does not say."""
+    match = re.fullmatch(r"([1-9]\d*)([KMG]?)", text)
+    if not match:
         raise UserError(f"--memory {text}: expected a size such as 8M")
-    return text
+    return int(match[1]) * UNITS[match[2] or "M"]
+
+
+def check_memory(text, totals):
+    """Refuse less than the image and its heap take: what the firmware itself hangs with."""
+    needed = disk.IMAGE + totals["flat"] + totals["bss"] + SMALLEST_HEAP
+    if memory(text) < needed:
+        raise UserError(f"--memory {text}: this image needs {-(-needed // UNITS['K'])}K at least")
 
 
 def find_forwards(declared, told):

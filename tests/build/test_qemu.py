@@ -48,15 +48,24 @@ def test_a_port_held_at_the_wildcard_address_is_shared():
         qemu.check_free(Forward("udp", taken.getsockname()[1], 53))
 
 
-@pytest.mark.parametrize("text", ["8M", "64M", "1G", "2048K", "16"])
-def test_sizes(text):
-    assert qemu.memory(text) == text
+@pytest.mark.parametrize(
+    "text, size", [("8M", 8 << 20), ("1G", 1 << 30), ("2048K", 2 << 20), ("16", 16 << 20)]
+)
+def test_sizes(text, size):
+    assert qemu.memory(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "M", "0M", "-8M", "8MB", "8 M"])
 def test_sizes_that_cannot_be_meant(text):
     with pytest.raises(UserError):
         qemu.memory(text)
+
+
+def test_less_memory_than_the_image_needs_is_refused():
+    totals = {"flat": 100 << 10, "bss": 10 << 10}
+    qemu.check_memory("1198K", totals)
+    with pytest.raises(UserError, match="^--memory 1197K: this image needs 1198K at least$"):
+        qemu.check_memory("1197K", totals)
 
 
 STUBBORN = """
