@@ -170,8 +170,8 @@ def build(options):
     if options.command == "build" and options.append:
         command += [f"--append={options.append}"]
     start = time.monotonic()
-    if subprocess.run(command).returncode:
-        sys.exit(1)  # SCons has said why
+    if _scons(command):
+        sys.exit(1)  # it has said why
     folder = _folder(options)
     report = json.loads((folder / "report.json").read_text())
     print(
@@ -180,6 +180,18 @@ def build(options):
         flush=True,
     )
     return folder
+
+
+def _scons(command):
+    """Run SCons; where the build has said what the user got wrong, without SCons' own words."""
+    said = False
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+        for line in process.stderr:
+            said = said or line.startswith("importos: ")
+            if not (said and line.startswith("scons: ***")):
+                sys.stderr.write(line)
+                sys.stderr.flush()
+    return process.returncode
 
 
 def _find(options):

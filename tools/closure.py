@@ -162,6 +162,14 @@ def parse(path, text=None):
         raise UserError(f"{show(path)}: cannot be read: {error}") from None
 
 
+def refused(path, complaint):
+    """The UserError in what mpy-cross said about a file that is valid Python on the host."""
+    lines = complaint.strip().splitlines() or ["mpy-cross says nothing"]
+    reason = lines[-1].removeprefix("SyntaxError: ")
+    places = re.findall(r'^  File ".*", line (\d+)', complaint, re.M)
+    return at(show(path), places[-1] if places else 1, f"not MicroPython: {reason}")
+
+
 def show(path):
     """A path as the user would type it: relative where it lies below the working directory."""
     try:

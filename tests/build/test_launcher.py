@@ -86,6 +86,21 @@ def test_a_service_without_start(tmp_path):
     assert "idle.py: a service needs a function start(machine)" in message
 
 
+def test_python_that_micropython_does_not_take(tmp_path):
+    # Valid on the host, so that only mpy-cross can refuse it.
+    text = "def start(machine):\n    match machine:\n        case _:\n            pass\n"
+    (tmp_path / "web.py").write_text(text)
+    message = one_line(run("build", "web.py", cwd=tmp_path))
+    assert message.endswith("web.py:2: not MicroPython: invalid syntax\n")
+
+
+def test_a_zone_that_cannot_be_served(tmp_path):
+    text = "$ORIGIN a.example.\n@ 60 SOA ns h 1 2 3 4 5\n@ 60 NS ns\nns 60 A 192.0.2.800\n"
+    (tmp_path / "bad.zone").write_text(text)
+    message = one_line(run("build", "dns", "--set", "zone=bad.zone", cwd=tmp_path))
+    assert "bad.zone:4: the data of the record is malformed: ns 60 A 192.0.2.800" in message
+
+
 def test_an_import_that_is_not_there(tmp_path):
     (tmp_path / "web.py").write_text("import flask\n\ndef start(machine):\n    pass\n")
     message = one_line(run("build", "web.py", cwd=tmp_path))

@@ -24,7 +24,7 @@ def write(folder, text, name="test.zone"):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("www A 192.0.2.256", "the data of the record is malformed"),
+        ("www A 192.0.2.256", "the data of the record is malformed: www A 192.0.2.256"),
         ("www A", "expecting an identifier"),
         ("www NOTYPE 1", "unknown rdatatype 'NOTYPE'"),
         ("www.other. A 192.0.2.1", "www.other. is out of zone data: the zone is example."),

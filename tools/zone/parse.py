@@ -11,6 +11,7 @@ the question spelled them.
 Left out: $INCLUDE (the build would not know what to watch), classes other than IN, DNSSEC.
 """
 
+import linecache
 from dataclasses import dataclass, field
 
 import dns.exception
@@ -117,18 +118,20 @@ class _Reader(dns.zonefile.Reader):
         try:
             super()._rr_line()
         except dns.exception.DNSException as error:
-            raise at(self.tok.where()[0], self.line, _reason(error)) from None
+            path = self.tok.where()[0]
+            raise at(path, self.line, _reason(error, path, self.line)) from None
 
     def _generate_line(self):
         self.line = self.tok.where()[1]
         super()._generate_line()
 
 
-def _reason(error):
+def _reason(error, path, line):
     """One line; dnspython's most general sentence as one that says what to look at."""
     text = " ".join(str(error).split())
     if not text or text == dns.exception.SyntaxError.__doc__:
-        return "the data of the record is malformed"
+        record = " ".join(linecache.getline(str(path), line).split())
+        return f"the data of the record is malformed: {record}"
     return text
 
 
@@ -141,7 +144,7 @@ def parse_zone(path):
             reader.read()
     except dns.exception.DNSException as error:
         line = reader.tok.where()[1]
-        reason = _reason(error).removeprefix(f"{path}:{line}: ")
+        reason = _reason(error, path, line).removeprefix(f"{path}:{line}: ")
         raise at(path, line, reason) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file: {error}") from None
