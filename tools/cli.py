@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from tools import testing
 from tools.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,15 @@ def parse(arguments):
     if not options.command:
         parser.print_help()
         sys.exit(0)
+    if options.command == "test":
+        try:
+            explained = testing.explain(options.arguments)
+        except UserError as error:
+            print(f"importos: {error}", file=sys.stderr)
+            sys.exit(2)
+        if explained:
+            print(explained)
+            sys.exit(0)
     return options
 
 

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from tools.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Debian package -> why the tests need it.
@@ -44,6 +46,14 @@ RUNGS = {
     "stress": "the full length of the floods and bursts",
 }
 DEFAULT = [rung for rung in RUNGS if rung != "stress"]
+
+USAGE = """\
+usage: importos test [RUNG | PATH | -OPTION ...]
+
+Run the tests: those of some rungs, or what a path names; without any, all rungs but stress.
+"""
+NOTES = """\
+Options are pytest's: ./importos test unit -k udp; ./importos test tests/net/test_udp.py -x"""
 
 # These load the machine so much that others would suffer: after them, with so many processes.
 ALONE = {"suite": "2", "stress": "1"}
@@ -103,6 +113,22 @@ def pytest(arguments):
     temporary.mkdir(parents=True, exist_ok=True)
     status = run(command, PYTEST_DEBUG_TEMPROOT=str(temporary))
     return 0 if status == 5 else status  # 5: no test has this marker
+
+
+def explain(arguments):
+    """What `--help` shows, None where there is something to run; UserError: no such rung."""
+    if {"-h", "--help"} & set(arguments):
+        width = max(map(len, RUNGS))
+        rungs = [f"  {rung:{width}}  {what}" for rung, what in RUNGS.items()]
+        return "\n".join([USAGE, *rungs, "", NOTES])
+    before = ""
+    for argument in arguments:
+        # A word after an option may be its value.
+        known = argument in RUNGS or (ROOT / argument.partition("::")[0]).exists()
+        if not (known or argument.startswith("-") or before.startswith("-")):
+            raise UserError(f"no rung or path {argument!r}; the rungs are {', '.join(RUNGS)}")
+        before = argument
+    return None
 
 
 def main(arguments):

@@ -26,7 +26,7 @@ def one_line(done, status=1):
     return done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["run", "--help"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["run", "--help"], ["test", "--help"]])
 def test_help_needs_nothing(tmp_path, words):
     # A copy in an empty folder: nothing is installed, made or fetched for help.
     (tmp_path / "importos").write_bytes(LAUNCHER.read_bytes())
@@ -34,7 +34,7 @@ def test_help_needs_nothing(tmp_path, words):
     (tmp_path / "importos").chmod(0o755)
     done = run(*words, launcher=tmp_path / "importos")
     assert done.returncode == 0
-    assert "SERVICE" in done.stdout or "COMMAND" in done.stdout
+    assert any(word in done.stdout for word in ("SERVICE", "COMMAND", "RUNG"))
     assert not (tmp_path / "build").exists()
 
 
@@ -44,6 +44,7 @@ def test_help_needs_nothing(tmp_path, words):
         (["boot"], "invalid choice: 'boot'"),
         (["run", "hello", "--disk", "floppy"], "invalid choice: 'floppy'"),
         (["build", "hello", "--frobnicate"], "unrecognized arguments"),
+        (["test", "unti"], "no rung or path 'unti'; the rungs are lint, unit, wire"),
     ],
 )
 def test_what_the_parser_refuses(words, message):
