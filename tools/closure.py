@@ -148,7 +148,23 @@ def _checked(service):
     tree = parse(service.path)
     if "start" not in _bound(tree):
         raise UserError(f"{show(service.path)}: a service needs a function start(machine)")
+    for node in tree.body:
+        match node:
+            case ast.AsyncFunctionDef("start"):
+                text = "start(machine) is called and not awaited: it cannot be async"
+                raise at(show(service.path), node.lineno, text)
+            case ast.FunctionDef("start", parameters) if not _takes_one(parameters):
+                text = "start is called with one argument, the machine: start(machine)"
+                raise at(show(service.path), node.lineno, text)
     return service
+
+
+def _takes_one(parameters):
+    """Whether a function can be called with one positional argument."""
+    places = len(parameters.posonlyargs) + len(parameters.args)
+    needed = places - len(parameters.defaults)
+    named = sum(default is None for default in parameters.kw_defaults)
+    return (places or parameters.vararg) and needed <= 1 and not named
 
 
 def parse(path, text=None):

@@ -32,6 +32,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tools import network
 from tools.closure import parse, show
 from tools.errors import UserError, at
 
@@ -117,7 +118,10 @@ class Needs:
         return "\n".join(lines) + "\n"
 
     def check_settings(self, closure):
-        """Refuse a `--set` that nothing in the image reads: most likely it is mistyped."""
+        """Refuse a `--set` that nothing in the image reads: most likely it is mistyped.
+
+        And one that the network would not understand.
+        """
         known = {*closure.settings, *self.files, *_declared(self.service)}
         for name in self.settings:
             if name not in known:
@@ -126,6 +130,8 @@ class Needs:
                     f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(known))}"
                 )
                 raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
+        if "net.inet" in closure.frozen:
+            network.check(self.settings, "setting")  # also of NEEDS
 
 
 def read(service, root, overrides=()):

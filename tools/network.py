@@ -1,7 +1,7 @@
 """Settings of the network on the host: refused early where the machine would refuse them, and what
 QEMU's user network has to look like for a machine that does not ask DHCP.
 
-    check(settings, "--set")    UserError if address, gateway, mtu or dns cannot be meant
+    check(settings, "setting")  UserError if address, gateway, mtu or dns cannot be meant
     user_network(settings)      words of QEMU's -netdev user, and the guest's address in it
 
 net/address.py reads addresses for both sides.

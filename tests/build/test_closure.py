@@ -263,6 +263,27 @@ def test_a_service_in_one_file_may_import_its_neighbours(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text, message",
+    [
+        ("async def start(machine):", "it cannot be async"),
+        ("def start():", "start is called with one argument"),
+        ("def start(machine, more):", "start is called with one argument"),
+        ("def start(*, machine):", "start is called with one argument"),
+        ("def start(machine, more=1):", None),
+        ("def start(*machines):", None),
+        ("from elsewhere import start\nif True:", None),
+    ],
+)
+def test_how_start_is_called(tmp_path, text, message):
+    project = Project(tmp_path, {"services/main.py": f"X = 1\n{text}\n    pass\n"})
+    if message is None:
+        project.service()
+    else:
+        with pytest.raises(UserError, match=f"main.py:2: .*{message}"):
+            project.service()
+
+
+@pytest.mark.parametrize(
     "name, message",
     [
         ("dsn", "no service 'dsn': did you mean dns?"),

@@ -81,6 +81,21 @@ def test_a_setting_that_nothing_reads(tmp_path):
     assert "nothing in this image reads it" in one_line(run("build", "echo", "--set", "addr=1"))
 
 
+@pytest.mark.parametrize(
+    "setting, reason",
+    [
+        ("address=banana", "needs its prefix length"),
+        ("address=10.0.0.2/33", "a prefix length is between 1 and 32"),
+        ("gateway=10.0.0.256", "not an IPv4 address: 10.0.0.256"),
+        ("mtu=big", "an MTU is a number from 68 up"),
+        ("dns=10.0.0.1,x", "not an IPv4 address: x"),
+    ],
+)
+def test_a_setting_that_the_network_would_not_understand(setting, reason):
+    message = one_line(run("build", "echo", "--set", setting))
+    assert message.startswith(f"importos: setting {setting}: ") and reason in message
+
+
 def test_a_service_without_start(tmp_path):
     (tmp_path / "idle.py").write_text("x = 1\n")
     message = one_line(run("build", "idle.py", cwd=tmp_path))
