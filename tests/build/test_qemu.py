@@ -64,7 +64,7 @@ def test_sizes_that_cannot_be_meant(text):
 def test_less_memory_than_the_image_needs_is_refused():
     totals = {"flat": 100 << 10, "bss": 10 << 10}
     qemu.check_memory("1198K", totals)
-    with pytest.raises(UserError, match="^--memory 1197K: this image needs 1198K at least$"):
+    with pytest.raises(UserError, match=r"^--memory 1197K: this image needs 1198K at least$"):
         qemu.check_memory("1197K", totals)
 
 
