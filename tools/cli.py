@@ -184,8 +184,9 @@ def build(options):
         sys.exit(1)  # it has said why
     folder = _folder(options)
     report = json.loads((folder / "report.json").read_text())
+    name = service.name if options.service else "development image"
     print(
-        f"{service.name}: {report['totals']['image']:,} bytes with {len(report['python'])} Python "
+        f"{name}: {report['totals']['image']:,} bytes with {len(report['python'])} Python "
         f"and {len(report['c_modules'])} C modules, in {time.monotonic() - start:.1f} s",
         flush=True,
     )
@@ -218,7 +219,7 @@ def _folder(options):
     parts = ["development"] * options.development + [name] * bool(options.service)
     folder = ROOT / "build" / "-".join(parts)
     if not (folder / "report.json").is_file():
-        raise UserError(f"{name} is not built yet: leave --no-build away")
+        raise UserError(f"{folder.name} is not built yet: leave --no-build away")
     return folder
 
 
