@@ -1,10 +1,10 @@
 """A machine that is a Linux process: the service, the stack and the event loop as they are, over an
 inherited TAP descriptor.
 
-    python3 process.py DESCRIPTOR SERVICE [WORD ...]           with tools/cpython and
-                                                            tests/support/cpython on PYTHONPATH
-    micropython process.py DESCRIPTOR SERVICE [WORD ...]
+    python3 tests/support/process.py DESCRIPTOR SERVICE [WORD ...]
+    micropython tests/support/process.py DESCRIPTOR SERVICE [WORD ...]
 
+from the root folder; CPython needs tools/cpython and tests/support/cpython on PYTHONPATH.
 SERVICE is a module, WORDs are the machine's command line: address=10.0.0.2/24. What differs from
 the image is this page: `wait` polls instead of halting, and frames are read and written instead of
 queued. Left out: DMA arena, interrupts, power.
@@ -13,23 +13,21 @@ queued. Left out: DMA arena, interrupts, power.
 import gc
 import sys
 
-ROOT = __file__.rsplit("/", 3)[0] if "/tests/" in __file__ else "."
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
+sys.path.insert(0, ".")
 
-import select  # noqa: E402
-import time  # noqa: E402
+import select
+import time
 
-import tapio  # noqa: E402
+import tapio
 
-from net.packet import FRAME, Pool  # noqa: E402
-from runtime.counters import Registry  # noqa: E402
-from runtime.entropy import Random  # noqa: E402
-from runtime.log import Log  # noqa: E402
-from runtime.loop import Loop  # noqa: E402
-from runtime.machine import Machine  # noqa: E402
-from runtime.settings import Settings  # noqa: E402
-from runtime.timers import Timers  # noqa: E402
+from net.packet import FRAME, Pool
+from runtime.counters import Registry
+from runtime.entropy import Random
+from runtime.log import Log
+from runtime.loop import Loop
+from runtime.machine import Machine
+from runtime.settings import Settings
+from runtime.timers import Timers
 
 LINE = 11
 HEADER = 14
