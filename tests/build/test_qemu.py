@@ -81,11 +81,11 @@ def started(image, tmp_path):
     """started("echo") -> `./importos run` on a terminal of its own, and what it printed."""
     running = []
 
-    def start(service, marker):
+    def start(service, marker, *words, port=None):
         image(service)
         terminal, theirs = pty.openpty()
         process = subprocess.Popen(
-            [ROOT / "importos", "run", service, "--forward", "udp:0:7".replace("0", str(free()))],
+            [ROOT / "importos", "run", service, "--forward", f"udp:{port or free()}:7", *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -127,6 +127,15 @@ def test_interrupt_stops_the_machine_in_order(started):
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(30) == 0
     assert b"echo stopped" in rest(terminal)
+
+
+def test_a_machine_with_a_static_address_is_reached(started):
+    port = free()
+    started("echo", b"by settings", "--append", "address=10.0.0.2/24", port=port)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(10)
+        peer.sendto(b"there?", ("127.0.0.1", port))
+        assert peer.recv(100) == b"there?"
 
 
 def test_a_machine_that_does_not_listen_is_ended(started, tmp_path):
