@@ -117,12 +117,18 @@ def test_wall_clock_knows_leap_days(image):
 
 
 def test_clock_keeps_the_pace_of_the_host(image):
-    """The TSC's rate is refined while the machine runs: seconds are seconds."""
+    """The TSC's rate is refined while the machine runs: seconds are seconds.
+
+    What the host is too busy for only makes a line late, so the earliest of three counts.
+    """
     with vm.Machine(image(str(SERVICES / "clock.py")) / "clock.elf") as guest:
-        guest.wait_for("tick 1")
-        first = time.monotonic()
-        guest.wait_for("tick 5")
-        assert abs(time.monotonic() - first - 4) < 0.05
+        ahead = []
+        for tick in range(1, 8):
+            pattern = rf"tick {tick} at (\d+) ms"
+            guest.wait_until(lambda text, pattern=pattern: re.search(pattern, text))
+            host = time.monotonic()
+            ahead.append(host - int(re.search(pattern, guest.text).group(1)) / 1000)
+        assert abs(min(ahead[4:]) - min(ahead[:3])) < 0.05
 
 
 def test_sleeping_machine_uses_no_processor_time(image):

@@ -1,4 +1,4 @@
-"""A service that prints a line every second."""
+"""A service that prints a line every second: its number, and the milliseconds since start."""
 
 
 def start(machine):
@@ -7,7 +7,7 @@ def start(machine):
     def tick():
         nonlocal count
         count += 1
-        print("tick", count)
+        print("tick", count, "at", machine.uptime_ms(), "ms")
         timer.start(1000)
 
     timer = machine.timers.timer(tick)
