@@ -28,6 +28,7 @@ PACKAGES = {
     "iputils-ping": "pings with fragments",
     "make": "MicroPython for Linux",
     "nsd": "the DNS server that ours is compared with",
+    "procps": "sysctl, for the settings of network namespaces",
     "qemu-system-x86": "virtual machines",
     "util-linux": "unshare, nsenter",
 }
