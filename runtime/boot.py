@@ -17,7 +17,7 @@ from runtime.machine import Machine
 from runtime.settings import Settings
 from runtime.timers import Timers
 
-# An image has a driver if it has what the driver is for (tools/closure.py, COMPANIONS).
+# An image has a driver if it has what the driver is for (tools/image/closure.py, COMPANIONS).
 DRIVERS = ("drivers.virtio.net",)
 LAST_WORDS_MS = 100  # how long the end waits for the last packets to leave
 

@@ -163,7 +163,7 @@ def main(arguments):
 
 def build(options):
     """Have SCons make the images of a service; returns their folder."""
-    from tools import needs
+    from tools.image import needs
 
     service = _find(options)
     settings = []
@@ -206,7 +206,7 @@ def _scons(command):
 
 
 def _find(options):
-    from tools import closure
+    from tools.image import closure
 
     if not (options.service or options.development):
         raise UserError(f"which service? {SERVICE}")

@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runtime.settings import Settings
-from tools import disk, network
+from tools import network
 from tools.errors import UserError
+from tools.image import disk
 
 QEMU = "qemu-system-i386"
 LOCALHOST = "127.0.0.1"

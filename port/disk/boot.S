@@ -8,7 +8,7 @@
 //
 // The BIOS (any with INT 13h extensions) loads sector 0 at 0x7c00 and jumps there.  The image gets
 // what a multiboot loader hands over (0.6.96): eax = magic, ebx = information with memory map and
-// command line, so it needs no code of its own for us.  tools/disk.py fills in `header`.
+// command line, so it needs no code of its own for us.  tools/image/disk.py fills in `header`.
 //
 //     0x00500..0x007ff   memory map, multiboot's form
 //     0x01000..0x07bff   stack, downward
@@ -33,7 +33,7 @@ start:
     jmp 1f
 
     .balign 4
-header:                                         // tools/disk.py writes these, in this order
+header:                                         // tools/image/disk.py writes these, in this order
 loader_sectors:  .word 0
 entry:           .long 0
 payload_first:   .long 0                        // LBA

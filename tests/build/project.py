@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools import closure
+from tools.image import closure
 
 MICROPYTHON = Path(__file__).resolve().parent / "no-micropython"
 

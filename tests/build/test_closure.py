@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.build.project import Project
-from tools.closure import find_service
-from tools.cmodules import FEATURES, MODULES
 from tools.errors import UserError
+from tools.image.closure import find_service
+from tools.image.cmodules import FEATURES, MODULES
 
 START = "\ndef start(machine):\n    pass\n"
 ALWAYS = {"image", "runtime.boot", "services.main"}

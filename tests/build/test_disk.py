@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.vm import Machine
-from tools import disk
-from tools.elf import Elf
 from tools.errors import UserError
+from tools.image import disk
+from tools.image.elf import Elf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ROOT / "port/disk"

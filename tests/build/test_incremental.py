@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.images import importos, lock
-from tools.cmodules import ALWAYS, MODULES
+from tools.image.cmodules import ALWAYS, MODULES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PRODUCTS = ("elf", "img", "qcow2")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.build.project import Project
-from tools import needs
 from tools.errors import UserError
+from tools.image import needs
 
 START = "\ndef start(machine):\n    pass\n"
 UPPER = "def compile(path):\n    return path.read_bytes().upper()\n"

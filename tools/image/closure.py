@@ -30,8 +30,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, MODULES, NAMES
 from tools.errors import UserError, at
+from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, MODULES, NAMES
 
 START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})

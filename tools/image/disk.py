@@ -14,8 +14,8 @@ from pathlib import Path
 
 import deflate
 
-from tools.elf import Elf
 from tools.errors import UserError
+from tools.image.elf import Elf
 
 SECTOR = 512
 LOAD = 0x7C00  # where the BIOS puts the loader's first sector

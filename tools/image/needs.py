@@ -33,8 +33,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tools import network
-from tools.closure import parse, show
 from tools.errors import UserError, at
+from tools.image.closure import parse, show
 
 RESERVED = {"NAME", "SETTINGS", "service"}
 

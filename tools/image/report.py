@@ -17,9 +17,9 @@ from pathlib import Path
 
 import deflate
 
-from tools.cmodules import MODULES
-from tools.disk import bytes_used, loader_size
-from tools.elf import Elf, Symbol
+from tools.image.cmodules import MODULES
+from tools.image.disk import bytes_used, loader_size
+from tools.image.elf import Elf, Symbol
 
 # Prefixes of the names that mpy-tool.py gives to the objects of a module.
 FROZEN_SYMBOL = re.compile(
@@ -172,7 +172,7 @@ def _group(path):
 
 def _words_of_sources(port_folder, micropython):
     """{identifier: sources that mention it}: those first that mention it most."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     found = {}
     for compiled in sorted(port_folder.rglob("*.[cS].o")):
         relative = compiled.relative_to(port_folder)
