@@ -17,17 +17,22 @@ from runtime.machine import Machine
 from runtime.settings import Settings
 from runtime.timers import Timers
 
-# An image has a driver if it has what the driver is for (tools/image/closure.py, COMPANIONS).
-DRIVERS = ("drivers.virtio.net",)
+# An image has a driver if it has what the driver is for.
+DRIVERS = ("drivers.virtio.rng", "drivers.virtio.net")
 LAST_WORDS_MS = 100  # how long the end waits for the last packets to leave
 
 
 def main():
     machine = make_machine()
     find_devices(machine)
-    image.service.start(machine)
-    machine.log.debug("%s started", image.NAME)
-    machine.loop.run()
+    try:
+        image.service.start(machine)
+        machine.log.debug("%s started", image.NAME)
+        machine.loop.run()
+    except SystemExit:
+        pass  # stopped while it was blocked, or of its own will
+    if machine.loop.failure:
+        raise machine.loop.failure
     end(machine)
 
 
@@ -53,22 +58,35 @@ def find_devices(machine):
     functions = pci.scan()
     power.find(functions)
     arena = Arena(*metal.arena())
+    csprng = find("runtime.csprng")
+    if csprng:
+        machine.entropy = entropy = csprng.make(machine, metal)
     for name in DRIVERS:
-        try:
-            driver = __import__(name, None, None, ("probe",))
-        except ImportError:
-            continue
-        for function in functions:
+        driver = find(name)
+        for function in functions if driver else ():
             device = driver.probe(machine, function, arena)
             if device:
                 machine.loop.add(device)
+    if csprng:
+        csprng.report(entropy, machine.log)
+
+
+def find(name):
+    """The module, if it is in the image (tools/image/closure.py, COMPANIONS)."""
+    try:
+        return __import__(name, None, None, ("*",))
+    except ImportError:
+        return None
 
 
 def end(machine):
     """The service's last words, then the power."""
     stop = getattr(image.service, "stop", None)
     if stop:
-        stop()
+        try:  # noqa: SIM105
+            stop()
+        except SystemExit:
+            pass  # it wanted to block: there are no more turns
     for nic in machine.nics:
         nic.stop(LAST_WORDS_MS)
     for name, number in machine.counters.drops().items():

@@ -1,7 +1,8 @@
 """Random numbers for transaction ids and jitter: what nobody has to keep secret.
 
 xorshift32 (Marsaglia 2003) over a state that is stirred with the jitter of the cycle counter.
-Left out: cryptographic strength; nothing here may become a key or a sequence number.
+Left out: cryptographic strength; nothing here may become a key or a sequence number: those come
+from csprng.py.
 """
 
 import micropython

@@ -16,6 +16,11 @@ compares them again with interrupts off and halts in the same step.
 A turn allocates nothing.  An exception that a callback does not catch leaves `run` and ends the
 machine loudly: it is a bug, not a packet.
 
+`block` is the base of every call that waits: it runs turns inside of the callback that called it,
+until `wake`.  Callbacks and timers may so run, and block, within each other, and a wake-up may be
+for somebody else: who blocks looks again at what he waits for.  The inner one has to return before
+the outer one can.
+
 Devices: `line` (an interrupt line), `service(budget)` -> work is left, and, if they have doorbells,
 `flush()`.
 """
@@ -36,6 +41,7 @@ PENDING = const(3)  # callbacks: how many
 SLEEPS = const(4)
 ROOM = const(5)  # for callbacks
 FLUSHES = const(6)
+WAKES = const(7)  # calls of `wake`
 LINE = const(16)  # per device: its line
 SEEN = const(32)  # per device: the counter when it was last serviced
 WORK = const(48)  # per device: work is left
@@ -59,6 +65,9 @@ class Loop:
         self.flushes = []
         self.callbacks = [None] * CALLBACKS
         self.state[4 * ROOM] = CALLBACKS
+        self.alarms = []  # a timer for each `block` within another
+        self.depth = 0
+        self.failure = None
 
     @micropython.viper
     def add(self, device):
@@ -105,9 +114,57 @@ class Loop:
         state = ptr32(self.state)
         state[STOPPED] = 1
 
-    @micropython.viper
     def run(self):
         """Turn until stopped, which may have happened before."""
+        self.turns(0, 0)
+
+    def block(self, ms=-1):
+        """Turn until `wake` is called or `ms` have passed (-1: no limit), or for any other reason.
+
+        When the machine is stopped meanwhile, SystemExit unwinds whoever is blocked.  A bug in
+        another callback is not the business of who blocks either: `failure` keeps it for boot.
+        """
+        depth = self.depth
+        if depth == len(self.alarms):
+            self.alarms.append(self.timers.timer(self.wake))
+        alarm = self.alarms[depth]
+        if ms >= 0:
+            alarm.start(ms)
+        self.depth = depth + 1
+        try:
+            self.turns(self.wakes(), -1)
+        except SystemExit:
+            raise
+        except BaseException as failure:
+            self.failure = failure
+            self.stop()
+        self.depth = depth
+        alarm.stop()
+        # The turn we are in has old counters, so it must not be the last one before a sleep.
+        self.soon(self.nothing)
+        if self.stopped():
+            raise SystemExit
+
+    @micropython.viper
+    def wake(self):
+        """Let whoever is blocked look again."""
+        state = ptr32(self.state)
+        state[WAKES] = (state[WAKES] + 1) & 0xFFFFFF
+
+    @micropython.viper
+    def wakes(self) -> int:
+        return ptr32(self.state)[WAKES]
+
+    @micropython.viper
+    def stopped(self) -> int:
+        return ptr32(self.state)[STOPPED]
+
+    def nothing(self):
+        """A callback for the sake of another turn."""
+
+    @micropython.viper
+    def turns(self, wakes: int, mask: int):
+        """Turn until stopped; if `mask` is -1 also until the count of wake-ups is not `wakes`."""
         counters = ptr32(self.interrupts)
         seen_buffer = self.seen
         seen = ptr32(seen_buffer)
@@ -115,7 +172,7 @@ class Loop:
         services = self.services
         flushes = self.flushes
         timers = self.timers
-        while state[STOPPED] == 0:
+        while state[STOPPED] | ((state[WAKES] - wakes) & mask) == 0:
             # What interrupts say from here on belongs to the next turn.
             count = state[COUNT]
             i = 0
@@ -168,6 +225,8 @@ class Loop:
                 state[PENDING] -= 1
                 pending -= 1
                 callback()
+                if pending > state[PENDING]:
+                    pending = state[PENDING]  # turns within the callback have called them
 
             # 4. Doorbells.
             i = state[FLUSHES]
@@ -176,7 +235,7 @@ class Loop:
                 flushes[i]()
 
             # 5. Sleep.
-            if busy == 0 and state[PENDING] == 0 and state[STOPPED] == 0:
+            if busy | state[PENDING] | state[STOPPED] == 0 and (state[WAKES] - wakes) & mask == 0:
                 state[SLEEPS] += 1
                 if state[SLEEPS] & (TIDY_EVERY - 1) == 0:
                     self.tidy()

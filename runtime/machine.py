@@ -9,6 +9,7 @@ class Machine:
     log, settings   lines out, words in
     counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
     random          numbers nobody has to keep secret
+    entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
 
     def __init__(self, log, settings, counters, timers, loop, random, clock):
@@ -19,6 +20,7 @@ class Machine:
         self.loop = loop
         self.random = random
         self.uptime_ms = clock
+        self.entropy = None
         self.nics = []
 
     @property

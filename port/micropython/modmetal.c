@@ -87,6 +87,31 @@ static mp_obj_t metal_cycles(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_cycles_obj, metal_cycles);
 
+// Fill a buffer with what the processor's generator gives; False: there is none, or it fails.
+// Ten attempts: Intel SDM 1, section 7.3.17.1.  All ones is how a broken one answers.
+static mp_obj_t metal_rdrand(mp_obj_t target) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(target, &buffer, MP_BUFFER_WRITE);
+    uint32_t eax, ebx, ecx, edx;
+    cpuid(1, &eax, &ebx, &ecx, &edx);
+    if (!(ecx & 1u << 30)) {
+        return mp_const_false;
+    }
+    for (size_t i = 0; i + sizeof(uint32_t) <= buffer.len; i += sizeof(uint32_t)) {
+        uint32_t value = UINT32_MAX;
+        bool good = false;
+        for (int attempts = 10; attempts && !good; attempts--) {
+            __asm__ volatile("rdrand %0" : "=r"(value), "=@ccc"(good));
+        }
+        if (!good || value == UINT32_MAX) {
+            return mp_const_false;
+        }
+        memcpy((uint8_t *)buffer.buf + i, &value, sizeof value);
+    }
+    return mp_const_true;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(metal_rdrand_obj, metal_rdrand);
+
 static mp_obj_t metal_write(mp_obj_t data) {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
@@ -202,6 +227,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_uptime_ms), MP_ROM_PTR(&metal_uptime_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_time), MP_ROM_PTR(&metal_time_obj)},
     {MP_ROM_QSTR(MP_QSTR_cycles), MP_ROM_PTR(&metal_cycles_obj)},
+    {MP_ROM_QSTR(MP_QSTR_rdrand), MP_ROM_PTR(&metal_rdrand_obj)},
     {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&metal_write_obj)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&metal_read_obj)},
     {MP_ROM_QSTR(MP_QSTR_allocated), MP_ROM_PTR(&metal_allocated_obj)},

@@ -117,3 +117,40 @@ def test_an_exception_in_start_leaves_main(boot):
     _, main = boot(service(start))
     with pytest.raises(KeyError):
         main()
+
+
+def test_a_service_may_block_in_start_and_is_unwound_by_the_end(boot):
+    order = []
+
+    def start(machine):
+        machine.timers.timer(machine.stop).start(100)
+        try:
+            while True:
+                machine.loop.block(30)
+                order.append("slept")
+        finally:
+            order.append("unwound")
+
+    def stop():
+        order.append("stop")
+
+    _, main = boot(service(start, stop=stop))
+    with pytest.raises(PoweredOff):
+        main()
+    assert order == ["slept"] * 3 + ["unwound", "stop"]
+
+
+def test_a_bug_while_somebody_is_blocked_leaves_main(boot):
+    def start(machine):
+        def fails():
+            raise KeyError("bug")
+
+        machine.loop.soon(fails)
+        try:
+            machine.loop.block()
+        except Exception:
+            raise AssertionError("not its business") from None
+
+    _, main = boot(service(start))
+    with pytest.raises(KeyError, match="bug"):
+        main()

@@ -201,3 +201,134 @@ def test_too_many_devices_are_refused(loop):
         loop.add(Device(11))
     with pytest.raises(ValueError, match="16 devices"):
         loop.add(Device(11))
+
+
+def test_block_runs_turns_until_it_is_woken(hardware, loop):
+    order = []
+
+    def reader():
+        order.append("waits")
+        loop.block()
+        order.append("woken")
+        loop.stop()
+
+    loop.soon(reader)
+    loop.soon(lambda: order.append("another callback"))
+    loop.timers.timer(lambda: (order.append("timer"), loop.wake())).start(50)
+    loop.run()
+    assert order == ["waits", "another callback", "timer", "woken"]
+    assert hardware.ms == 50
+
+
+def test_block_ends_with_its_time(hardware, loop):
+    ended = []
+
+    def sleeper():
+        for ms in (100, 0, 20):
+            loop.block(ms)
+            ended.append(hardware.ms)
+
+    loop.soon(sleeper)
+    sleep(loop)
+    assert ended == [100, 100, 120]
+
+
+def test_a_block_within_a_block_returns_first_and_no_wake_up_is_lost(hardware, loop):
+    order = []
+    ready = set()
+
+    def wait(name):
+        while name not in ready:
+            loop.block()
+        order.append(name)
+
+    def make(name):
+        ready.add(name)
+        loop.wake()
+
+    loop.soon(lambda: wait("outer"))
+    loop.timers.timer(lambda: wait("inner")).start(10)
+    loop.timers.timer(lambda: make("outer")).start(20)
+    loop.timers.timer(lambda: make("inner")).start(30)
+    sleep(loop)
+    assert order == ["inner", "outer"]
+
+
+def test_a_wake_up_before_sleep_is_not_slept_over(hardware, loop):
+    woken = []
+
+    def waiter():
+        loop.soon(loop.wake)
+        loop.block()
+        woken.append(hardware.halts)
+
+    loop.soon(waiter)
+    sleep(loop)
+    assert woken == [0]
+
+
+def test_callbacks_of_a_turn_that_blocks_are_called_once(hardware, loop):
+    order = []
+
+    def blocks():
+        order.append("blocks")
+        loop.block(5)
+
+    loop.soon(blocks)
+    for name in "abc":
+        loop.soon(lambda name=name: order.append(name))
+    sleep(loop)
+    assert order == ["blocks", "a", "b", "c"]
+
+
+def test_an_interrupt_during_a_block_wakes_the_turn_that_blocked(hardware, loop):
+    # The nested turn copies the counters and ends before the device has had its turn.
+    device, other = Device(10), Device(11)
+    loop.add(device)
+    loop.add(other)
+    sleep(loop)
+    first = []
+
+    def blocks(budget):
+        if not first:
+            first.append(1)
+            loop.timers.timer(lambda: (hardware.interrupt(11), loop.wake())).start(5)
+            loop.block()
+        return False
+
+    loop.services[0] = blocks
+    hardware.interrupt(10)
+    sleep(loop)
+    assert other.calls == 2
+
+
+def test_stop_unwinds_who_is_blocked(hardware, loop):
+    unwound = []
+
+    def blocked():
+        try:
+            loop.block()
+        finally:
+            unwound.append(1)
+
+    loop.soon(blocked)
+    loop.timers.timer(loop.stop).start(10)
+    with pytest.raises(SystemExit):
+        loop.run()
+    assert unwound == [1]
+    assert loop.failure is None
+
+
+def test_a_bug_elsewhere_is_not_caught_by_who_is_blocked(hardware, loop):
+    def blocked():
+        with pytest.raises(KeyError):
+            loop.block()
+
+    def fails():
+        raise KeyError("bug")
+
+    loop.soon(blocked)
+    loop.soon(fails)
+    with pytest.raises(SystemExit):
+        loop.run()
+    assert isinstance(loop.failure, KeyError)

@@ -103,6 +103,7 @@ class Machine:
         self.pci_address = 0
         self.poweroff = None
         self.allocated = self.live = 0
+        self.rdrand = False
         self.add_ports(0xCF8, self)
         micropython.physical = self.physical
         metal.machine = self
@@ -255,6 +256,10 @@ class Metal(types.ModuleType):
 
     def live(self):
         return self.machine.live
+
+    def rdrand(self, buffer):
+        buffer[:] = bytes(range(len(buffer)))
+        return self.machine.rdrand
 
     def write(self, text):
         self.machine.output.append(text)

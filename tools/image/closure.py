@@ -18,6 +18,7 @@ The law: what is imported is in the image, and nothing else is.
   module-level `__getattr__`, brings in the parts whose names are used.
 - An import inside a function counts like any other; only in MicroPython's own library it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
+- Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
 Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cross checks.
@@ -36,7 +37,9 @@ from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, MODULES,
 START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
 MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
-COMPANIONS = {"net.inet": ("drivers.virtio.net",)}  # runtime/boot.py looks for them by name
+# runtime/boot.py looks for these by name.
+COMPANIONS = {"net.inet": ("drivers.virtio.net",), "runtime.csprng": ("drivers.virtio.rng",)}
+ENTROPY = "runtime.csprng"
 CATCHES_IMPORT_ERROR = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -470,6 +473,9 @@ class _Reader(ast.NodeVisitor):
             if module in self.walk.builtin and not self.walk.offers(module, node.attr):
                 self.missing(node, f"MicroPython's {module} has no {node.attr}")
             self.uses(module, node.attr, node)
+        holder = (_dotted(node.value) or "").split(".")[-1]
+        if (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load):
+            self.walk.require(ENTROPY, self.module.name)
         self.generic_visit(node)
 
     def visit_Subscript(self, node):
