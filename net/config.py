@@ -32,3 +32,10 @@ UDP_PORTS = const(64)
 # ICMP errors: so many a second, in bursts of at most so many (RFC 1812 4.3.2.8).
 ICMP_ERRORS_PER_SECOND = const(100)
 ICMP_ERRORS_BURST = const(20)
+
+# The resolver: so many answers, in so many bytes at most; so many callers that wait at a time, and
+# questions under way, each with a UDP port.
+RESOLVER_CACHE_ENTRIES = const(64)
+RESOLVER_CACHE_BYTES = const(16_384)
+RESOLVER_LOOKUPS = const(64)
+RESOLVER_QUESTIONS = const(16)

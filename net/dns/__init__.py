@@ -1,0 +1,1 @@
+"""What all that speaks DNS shares: the wire format.  See wire.py."""
