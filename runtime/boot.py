@@ -52,9 +52,10 @@ def make_machine():
     return Machine(log, settings, Registry(), timers, loop, random, metal.uptime_ms)
 
 
-def find_devices(machine):
+def find_devices(machine, console=True):
     """Console, chipset, and the devices that the image has drivers for."""
-    machine.loop.add(Console(machine.stop))
+    if console:
+        machine.loop.add(Console(machine.stop))
     functions = pci.scan()
     power.find(functions)
     arena = Arena(*metal.arena())

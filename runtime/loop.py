@@ -88,6 +88,13 @@ class Loop:
         self.unmask(line)
 
     @micropython.viper
+    def every_turn(self, callback):
+        """Call `callback()` before each sleep, from now on."""
+        state = ptr32(self.state)
+        self.flushes.append(callback)
+        state[FLUSHES] += 1
+
+    @micropython.viper
     def soon(self, callback):
         """Call `callback()` in the next turn."""
         state = ptr32(self.state)

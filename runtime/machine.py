@@ -1,10 +1,13 @@
 """Machine: what a service is given; everything that an operating system has, by name."""
 
+current = None  # the machine that runs, for the modules of runtime/library
+
 
 class Machine:
     """Made once by runtime.boot, passed to the service's `start`.
 
     nics, nic       network devices; the first one
+    inet            the first network stack that was made, None before
     timers, loop    time and turns
     log, settings   lines out, words in
     counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
@@ -13,6 +16,8 @@ class Machine:
     """
 
     def __init__(self, log, settings, counters, timers, loop, random, clock):
+        global current
+        current = self
         self.log = log
         self.settings = settings
         self.counters = counters
@@ -22,6 +27,7 @@ class Machine:
         self.uptime_ms = clock
         self.entropy = None
         self.nics = []
+        self.inet = None
 
     @property
     def nic(self):
