@@ -39,3 +39,32 @@ RESOLVER_CACHE_ENTRIES = const(64)
 RESOLVER_CACHE_BYTES = const(16_384)
 RESOLVER_LOOKUPS = const(64)
 RESOLVER_QUESTIONS = const(16)
+
+# IPv6.  Addresses of ours and groups we are in: 20 bytes each.
+LOCALS6 = const(32)
+
+# Paths: 48 bytes each.  A power of two.
+PATHS6 = const(64)
+
+# Neighbours: 40 bytes each.  A power of two.  Packets that wait for their answers, all in all.
+NEIGHBOURS6 = const(64)
+WAITING6 = const(8)
+
+# Prefixes of the link, routes and default routers, all in all; how many of them one router may
+# announce; how many routers are listened to (RFC 6583: a flood of them must find an end).
+ROUTES6 = const(24)
+ROUTES_OF_ROUTER = const(8)
+ROUTERS6 = const(4)
+
+# Addresses that routers make us form.
+ADDRESSES6 = const(8)
+
+# Better first hops that routers have told us of (redirects).
+REDIRECTS6 = const(16)
+
+# Name servers and search domains that routers announce (RFC 8106 section 5.3.1 asks for three).
+NAME_SERVERS6 = const(4)
+
+# Extension headers of one datagram, and options in one of them (RFC 8504 section 5.3).
+EXTENSION_HEADERS = const(8)
+EXTENSION_OPTIONS = const(16)
