@@ -111,6 +111,7 @@ _HOP = const(24)
 
 # The packet's head (see packet.py).
 LINK = const(0)
+PSEUDO = const(2)
 TRANSPORT = const(4)
 END = const(8)
 FLAGS = const(10)
@@ -119,11 +120,16 @@ FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 NEXT_HOP = const(48)
+TAIL = const(64)
+MSS = const(68)
+HOPS = const(72)
 DATAGRAM = const(96)
 OUT_FRAME = const(166)
 OUT_DATAGRAM = const(180)
 NET_BROADCAST = const(0x08)
 ANY_BROADCAST = const(0x03)  # of the link: broadcast or multicast
+CONGESTION = const(0x40)
+CONGESTION_MARK = const(0x0300)  # of the version and traffic class word, as it lies in the packet
 
 
 class Ip4:
@@ -146,6 +152,10 @@ class Ip4:
         self.reassemble = self.no_fragments
         self.fragment = self.too_big
         self.refuse = self.ignore
+        self.path_mtu_changed = self.ignore_destination
+
+    def ignore_destination(self, destination):
+        pass
 
     def ignore(self, packet, code):
         pass
@@ -182,19 +192,26 @@ class Ip4:
             state[_SHORT] += 1
             return
         size = SIZE
+        first = int(head[DATAGRAM >> 1])
+        pseudo = (
+            head[(DATAGRAM >> 1) + 6]
+            + head[(DATAGRAM >> 1) + 7]
+            + head[(DATAGRAM >> 1) + 8]
+            + head[(DATAGRAM >> 1) + 9]
+        )
         total = (
-            head[DATAGRAM >> 1]
+            first
             + head[(DATAGRAM >> 1) + 1]
             + head[(DATAGRAM >> 1) + 2]
             + head[(DATAGRAM >> 1) + 3]
             + head[(DATAGRAM >> 1) + 4]
             + head[(DATAGRAM >> 1) + 5]
-            + head[(DATAGRAM >> 1) + 6]
-            + head[(DATAGRAM >> 1) + 7]
-            + head[(DATAGRAM >> 1) + 8]
-            + head[(DATAGRAM >> 1) + 9]
+            + pseudo
         )
-        first = int(head[DATAGRAM >> 1]) & 0xFF
+        if first & CONGESTION_MARK == CONGESTION_MARK:
+            # RFC 3168 section 5: a router has marked it instead of dropping it.
+            head[FLAGS >> 1] |= CONGESTION
+        first &= 0xFF
         if first != 0x45:
             if first >> 4 != 4:
                 state[_VERSION] += 1
@@ -220,6 +237,9 @@ class Ip4:
         head[TRANSPORT >> 1] = DATAGRAM + size
         protocol = int(head[(DATAGRAM + TTL) >> 1]) >> 8
         head[PROTOCOL >> 1] = protocol
+        pseudo += protocol << 8
+        pseudo = (pseudo & 0xFFFF) + (pseudo >> 16)
+        head[PSEUDO >> 1] = pseudo + (pseudo >> 16)
         source = words[(DATAGRAM + FROM) >> 2]
         destination = words[(DATAGRAM + TO) >> 2]
         words[SOURCE >> 2] = source
@@ -280,15 +300,23 @@ class Ip4:
 
     @micropython.viper
     def send(self, packet):
-        """Send what lies between OUT_SEGMENT and END.
+        """Send what lies between OUT_SEGMENT and END, and the tail.
 
-        SOURCE, DESTINATION, PROTOCOL and FRAGMENT of the packet's head are the sender's.
+        SOURCE, DESTINATION, PROTOCOL, FRAGMENT, TRAFFIC, HOPS and MSS of the packet's head are the
+        sender's.
         """
         head = ptr16(packet.buffer)
         words = ptr32(head)
         state = ptr16(self.state)
         table = ptr32(state)
-        length = int(head[END >> 1]) - OUT_DATAGRAM
+        length = int(head[END >> 1]) - OUT_DATAGRAM + words[TAIL >> 2]
+        # MSS is the low half of its word, TRAFFIC the high half.
+        cut = words[MSS >> 2]
+        first = 0x45 | (cut >> 8) & 0xFF00
+        hops = int(head[HOPS >> 1])
+        if hops == 0:
+            hops = DEFAULT_TTL
+        hops |= head[PROTOCOL >> 1] << 8
         fragment = int(head[FRAGMENT >> 1])
         head[FRAGMENT >> 1] = 0
         if fragment & LATER == 0:
@@ -296,28 +324,30 @@ class Ip4:
             state[_IDENTIFICATION >> 1] += 1
         source = words[SOURCE >> 2]
         destination = words[DESTINATION >> 2]
-        head[OUT_DATAGRAM >> 1] = 0x45
+        head[OUT_DATAGRAM >> 1] = first
         head[(OUT_DATAGRAM >> 1) + 1] = (length & 0xFF) << 8 | length >> 8
         head[(OUT_DATAGRAM >> 1) + 2] = state[_IDENTIFICATION >> 1]
         head[(OUT_DATAGRAM >> 1) + 3] = fragment
-        head[(OUT_DATAGRAM >> 1) + 4] = DEFAULT_TTL | head[PROTOCOL >> 1] << 8
+        head[(OUT_DATAGRAM >> 1) + 4] = hops
         words[(OUT_DATAGRAM + FROM) >> 2] = source
         words[(OUT_DATAGRAM + TO) >> 2] = destination
         total = (
             head[(OUT_DATAGRAM >> 1) + 1]
             + head[(OUT_DATAGRAM >> 1) + 2]
-            + head[(OUT_DATAGRAM >> 1) + 4]
             + head[(OUT_DATAGRAM >> 1) + 6]
             + head[(OUT_DATAGRAM >> 1) + 7]
             + head[(OUT_DATAGRAM >> 1) + 8]
             + head[(OUT_DATAGRAM >> 1) + 9]
             + fragment
-            + 0x45
+            + first
+            + hops
         )
         total = (total & 0xFFFF) + (total >> 16)
         head[(OUT_DATAGRAM >> 1) + 5] = (total + (total >> 16)) ^ 0xFFFF
         row = _TABLE + ((ptr8(head)[DESTINATION + 3] & state[_LAST_PATH >> 1]) << 5)
-        if table[row >> 2] != destination or length > int(state[(row + _MTU) >> 1]):
+        if table[row >> 2] != destination or (
+            length > int(state[(row + _MTU) >> 1]) and cut & 0xFFFF == 0
+        ):
             self.find_path(packet, row, length)
             return
         # Copy the link header.
@@ -356,7 +386,7 @@ class Ip4:
         mtu = int(state[_LINK_MTU >> 1])
         if state[_PATH_MTUS >> 1]:
             mtu = int(self.path_mtu_of(packet))
-        if length > mtu:
+        if length > mtu and head[MSS >> 1] == 0:
             if head[(OUT_DATAGRAM + FLAGS_OFFSET) >> 1] & DONT_FRAGMENT:
                 self.too_big(packet, mtu)
             else:
@@ -418,3 +448,4 @@ class Ip4:
         row = _TABLE + (destination[3] & (PATHS - 1)) * _ROW
         if self.state[row : row + 4] == destination:
             self.state[row : row + 4] = NOWHERE
+        self.path_mtu_changed(destination)

@@ -51,7 +51,7 @@ SIZE = const(8)
 
 UDP = const(17)
 LONGEST = const(65507)
-PORT_UNREACHABLE = const(3)
+LONGEST6 = const(65527)  # IPv6 does not count its own header
 # RFC 6335 section 6: ports for whoever does not ask for one.
 FIRST_EPHEMERAL = const(49152)
 
@@ -74,6 +74,7 @@ _LAST = const(40)
 _PORTS = const(48)
 
 # The packet's head (see packet.py).
+PSEUDO = const(2)
 TRANSPORT = const(4)
 PAYLOAD = const(6)
 END = const(8)
@@ -86,6 +87,9 @@ OUT_SEGMENT = const(200)
 BODY = const(208)
 CHECKED = const(0x04)
 NET_BROADCAST = const(0x08)
+IP6 = const(0x20)
+PARTIAL = const(0x0100)
+CHECKSUMS = const(1)  # of what nics offer
 ROOM = const(1840)  # from BODY to the end of the buffer
 
 
@@ -95,8 +99,6 @@ class Datagram:
     def __init__(self, port):
         self.buffer = bytearray(HEAD + SIZE)
         self.buffer[TRANSPORT] = HEAD
-        # Not sent to our address, so the answer has to find it.
-        self.buffer[FLAGS] = NET_BROADCAST
         self.buffer[HEAD + DESTINATION_PORT] = port >> 8
         self.buffer[HEAD + DESTINATION_PORT + 1] = port & 0xFF
 
@@ -109,10 +111,17 @@ class Socket:
         self.port = port
         self.callback = callback
         self.unreachable = self.unheard
+        self.first = Datagram(port)
+        self.source_for = udp.source_for
+        self.aimed_at = None
+        self.changes = -1
+        self.wire()
+
+    def wire(self):
+        udp = self.udp
         self.packet = udp.allocate
         self.output = udp.output
-        self.local = udp.local
-        self.first = Datagram(port)
+        self.offload = udp.offload
 
     def unheard(self, socket, address, port, kind):
         pass
@@ -156,12 +165,17 @@ class Socket:
         out = ptr16(packet.buffer)
         words = ptr32(head)
         words_out = ptr32(out)
-        if head[FLAGS >> 1] & NET_BROADCAST:
-            # RFC 1122 4.1.3.5: the source of a datagram is an address of its host.
-            words_out[SOURCE >> 2] = ptr32(self.local)[0]
+        if head[FLAGS >> 1] & (NET_BROADCAST | IP6):
+            total = int(self.address(datagram, packet))
         else:
             words_out[SOURCE >> 2] = words[DESTINATION >> 2]
-        words_out[DESTINATION >> 2] = words[SOURCE >> 2]
+            words_out[DESTINATION >> 2] = words[SOURCE >> 2]
+            total = (
+                out[SOURCE >> 1]
+                + out[(SOURCE >> 1) + 1]
+                + out[DESTINATION >> 1]
+                + out[(DESTINATION >> 1) + 1]
+            )
         i = int(head[TRANSPORT >> 1]) >> 1
         theirs = int(head[i])
         ours = int(head[i + 1])
@@ -176,17 +190,15 @@ class Socket:
         out[OUT_SEGMENT >> 1] = ours
         out[(OUT_SEGMENT >> 1) + 1] = theirs
         out[(OUT_SEGMENT >> 1) + 2] = length
-        total = (
-            ours
-            + theirs
-            + length
-            + length
-            + (UDP << 8)
-            + out[SOURCE >> 1]
-            + out[(SOURCE >> 1) + 1]
-            + out[DESTINATION >> 1]
-            + out[(DESTINATION >> 1) + 1]
-        )
+        total += length + (UDP << 8)
+        if int(self.offload):
+            # The device adds the rest.
+            total = (total & 0xFFFF) + (total >> 16)
+            out[(OUT_SEGMENT >> 1) + 3] = total + (total >> 16)
+            out[FLAGS >> 1] |= PARTIAL
+            self.output(packet)
+            return
+        total += ours + theirs + length
         i = BODY >> 1
         last = end >> 1
         while i + 4 <= last:
@@ -203,13 +215,57 @@ class Socket:
         out[(OUT_SEGMENT >> 1) + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
         self.output(packet)
 
+    @micropython.viper
+    def address(self, datagram, packet) -> int:
+        """Write SOURCE and DESTINATION of an answer; returns the sum of their words."""
+        head = ptr16(datagram.buffer)
+        out = ptr16(packet.buffer)
+        words = ptr32(head)
+        words_out = ptr32(out)
+        size = 4
+        if head[FLAGS >> 1] & IP6:
+            size = 16
+            out[FLAGS >> 1] |= IP6
+        i = 0
+        while i < size >> 2:
+            words_out[(SOURCE >> 2) + i] = words[(DESTINATION >> 2) + i]
+            words_out[(DESTINATION >> 2) + i] = words[(SOURCE >> 2) + i]
+            i += 1
+        if head[FLAGS >> 1] & NET_BROADCAST:
+            # RFC 1122 4.1.3.5: the source of a datagram is an address of its host.
+            self.choose_source(packet, size)
+        total = 0
+        i = 0
+        while i < size >> 1:
+            total += out[(SOURCE >> 1) + i] + out[(DESTINATION >> 1) + i]
+            i += 1
+        return total
+
+    def choose_source(self, packet, size):
+        buffer = packet.buffer
+        source = self.source_for(bytes(buffer[DESTINATION : DESTINATION + size]))
+        buffer[SOURCE : SOURCE + size] = source or bytes(size)
+
     def send(self, packet, address, port):
-        """Send `packet` to a port of an address (4 bytes)."""
+        """Send `packet` to a port of an address (4 or 16 bytes)."""
+        if address != self.aimed_at or self.changes != self.udp.stack.changes:
+            self.aim(address)
         first = self.first
-        first.buffer[SOURCE : SOURCE + 4] = address
         first.buffer[HEAD] = port >> 8
         first.buffer[HEAD + 1] = port & 0xFF
         self.answer(first, packet)
+
+    def aim(self, address):
+        """Let `first` come from there, to the address that we have for there."""
+        size = len(address)
+        if size not in (4, 16):
+            raise ValueError("an address has 4 or 16 bytes: net.address.parse makes them of text")
+        self.aimed_at = address = bytes(address)
+        self.changes = self.udp.stack.changes
+        buffer = self.first.buffer
+        buffer[FLAGS] = IP6 if size == 16 else 0
+        buffer[SOURCE : SOURCE + size] = address
+        buffer[DESTINATION : DESTINATION + size] = self.source_for(address) or bytes(size)
 
     def send_to(self, data, address, port):
         """Send a copy of `data`, in fragments if it is long."""
@@ -231,12 +287,14 @@ class Socket:
 
 
 class Udp:
-    def __init__(self, local, random, registry):
+    def __init__(self, stack):
         self.state = bytearray(_PORTS + 2 * UDP_PORTS)
         self.state[_LAST] = UDP_PORTS - 1
-        self.count = registry.add(Counters("udp", COUNTS, DROPS, self.state)).count
-        self.local = local  # ip4's address
-        self.random = random
+        self.count = stack.registry.add(Counters("udp", COUNTS, DROPS, self.state)).count
+        self.stack = stack
+        self.random = stack.random
+        self.source_for = stack.source_for
+        self.offload = stack.offloads & CHECKSUMS
         self.sockets = [None] * UDP_PORTS
         # Slots: out; sideways.
         self.allocate = None
@@ -244,7 +302,13 @@ class Udp:
         self.long_output = self.no_long_output
         self.refuse = self.ignore
 
-    def ignore(self, packet, code):
+    def rewired(self):
+        """The slots have changed: tell the sockets."""
+        for socket in self.sockets:
+            if socket:
+                socket.wire()
+
+    def ignore(self, packet):
         pass
 
     def no_long_output(self, protocol, source, destination, buffer, start, end):
@@ -303,7 +367,7 @@ class Udp:
             return
         first = start >> 1
         length = int(head[first + (LENGTH >> 1)])
-        total = length + (UDP << 8)
+        total = length
         length = (length & 0xFF) << 8 | length >> 8
         if length < SIZE or length > there:
             state[_LENGTH] += 1
@@ -311,13 +375,14 @@ class Udp:
         end = start + length
         head[END >> 1] = end
         head[PAYLOAD >> 1] = start + SIZE
-        # RFC 768: a checksum of zero says that the sender made none.
-        if head[first + 3] and head[FLAGS >> 1] & CHECKED == 0:
+        if head[first + 3] == 0:
+            # RFC 768: the sender made none; with IPv6 it has to (RFC 8200 section 8.1).
+            if head[FLAGS >> 1] & IP6:
+                state[_CHECKSUM] += 1
+                return
+        elif head[FLAGS >> 1] & CHECKED == 0:
             total += (
-                head[SOURCE >> 1]
-                + head[(SOURCE >> 1) + 1]
-                + head[DESTINATION >> 1]
-                + head[(DESTINATION >> 1) + 1]
+                head[PSEUDO >> 1]
                 + head[first]
                 + head[first + 1]
                 + head[first + 2]
@@ -345,7 +410,7 @@ class Udp:
             if ports[(_PORTS >> 1) + place] == 0 or port == 0:
                 state[_PORT] += 1
                 # RFC 1122 4.1.3.1.
-                self.refuse(packet, PORT_UNREACHABLE)
+                self.refuse(packet)
                 return
             place = (place + 1) & mask
         state[_RECEIVED] += 1
@@ -373,17 +438,17 @@ class Udp:
     def send_long(self, source_port, data, address, port):
         """A datagram too long for a packet: header and data in one buffer, then fragments."""
         length = SIZE + len(data)
-        if len(data) > LONGEST:
+        if len(data) > (LONGEST if len(address) == 4 else LONGEST6):
             self.count(_TOO_LONG)
             return False
-        local = bytes(self.local)
+        local = self.source_for(address) or bytes(len(address))
         buffer = bytearray(length)
         buffer[SIZE:] = data
         for offset, value in ((0, source_port), (DESTINATION_PORT, port), (LENGTH, length)):
             buffer[offset] = value >> 8
             buffer[offset + 1] = value & 0xFF
         pseudo = local + bytes(address) + bytes([0, UDP, length >> 8, length & 0xFF])
-        total = partial(buffer, 0, length, partial(pseudo, 0, 12, 0)) ^ 0xFFFF or 0xFFFF
+        total = partial(buffer, 0, length, partial(pseudo, 0, len(pseudo), 0)) ^ 0xFFFF or 0xFFFF
         buffer[CHECKSUM] = total & 0xFF
         buffer[CHECKSUM + 1] = total >> 8
         return self.long_output(UDP, local, bytes(address), buffer, 0, length)

@@ -113,7 +113,8 @@ def test_counters_have_the_index_of_their_name(module):
         written = "_" + name.upper()
         if module is ip4 and name == "paths":
             written = "_PATHS_MADE"
-        assert getattr(module, written) == index, f"{module.__name__}.{written}"
+        # Who counts by other means than these constants has none of them.
+        assert getattr(module, written, index) == index, f"{module.__name__}.{written}"
     for first_state in ("_ADDRESS", "_LAST", "_MAC"):
         state = getattr(module, first_state, None)
         if state is not None and names:

@@ -20,7 +20,7 @@ import time
 
 import tapio
 
-from net.packet import FRAME, Pool
+from net.packet import FRAME, PIECE_COUNT, Pool
 from runtime.counters import Registry
 from runtime.entropy import Random
 from runtime.log import Log
@@ -80,7 +80,9 @@ class TapNic:
         self.descriptor = descriptor
         self.receive = None
         self.on_link = None
-        self.pool = Pool("tap.transmit", PACKETS)
+        self.offloads = 0
+        self.urgent_receive = None
+        self.pool = Pool("tap.transmit", PACKETS, gathers=True)
         self.packet = Pool("tap.receive", 1).allocate()
         self.room = memoryview(self.packet.buffer)[FRAME : FRAME + HEADER + MTU]
         self.no_packet = 0
@@ -112,7 +114,12 @@ class TapNic:
 
     def transmit(self, packet):
         buffer = packet.buffer
-        tapio.write(self.descriptor, buffer, buffer[0] | buffer[1] << 8, buffer[8] | buffer[9] << 8)
+        if buffer[PIECE_COUNT]:
+            frame = packet.gather()
+            tapio.write(self.descriptor, frame, 0, len(frame))
+        else:
+            start, end = buffer[0] | buffer[1] << 8, buffer[8] | buffer[9] << 8
+            tapio.write(self.descriptor, buffer, start, end)
         packet.release()
 
 

@@ -93,10 +93,17 @@ class World:
                     call()
                 else:
                     call(argument)
+                self.turn()
             for host in self.hosts:
                 host.timers.run(self.clock())
+            self.turn()
         if end is not None:
             self.time = end
+
+    def turn(self):
+        """What was to be called soon is called, as at the end of a turn of the event loop."""
+        for host in self.hosts:
+            host.loop.turn()
 
     def check(self):
         """No packet was lost or invented."""
@@ -118,7 +125,9 @@ class Nic:
         self.link = True
         self.receive = None
         self.on_link = None
-        self.pools = [Pool(name + ".receive", 4), Pool(name + ".transmit", packets)]
+        self.offloads = 0
+        self.urgent_receive = None
+        self.pools = [Pool(name + ".receive", 4), Pool(name + ".transmit", packets, gathers=True)]
         self.no_buffer = 0
         world.nics.append(self)
 
@@ -129,9 +138,7 @@ class Nic:
         return packet
 
     def transmit(self, packet):
-        b = packet.buffer
-        link = b[LINK] | b[LINK + 1] << 8
-        frame = bytes(b[link : packet.end])
+        frame = packet.gather()
         packet.release()
         assert 14 <= len(frame) <= self.mtu + 14, f"{self.name} sends {len(frame)} bytes"
         self.world.send(self, frame)
@@ -171,6 +178,8 @@ class Host:
         self.settings = settings
         self.counters = Registry()
         self.log = Log()
+        self.loop = Loop()
+        self.entropy = Entropy(number)
         self.inet = None
         world.hosts.append(self)
 
@@ -184,6 +193,41 @@ class Host:
             held += nic.held
             nic = nic.below
         return len([packet for packet in held if packet.pool is pool])
+
+
+class Loop:
+    """Turns of the event loop, as far as a stack asks for them."""
+
+    def __init__(self):
+        self.callbacks = []
+
+    def soon(self, callback):
+        self.callbacks.append(callback)
+
+    def turn(self):
+        """Until nobody wants another turn: the time on the wire stands still meanwhile."""
+        for _ in range(1000):
+            if not self.callbacks:
+                return
+            callbacks, self.callbacks = self.callbacks, []
+            for callback in callbacks:
+                callback()
+        raise AssertionError("a callback calls itself for ever")
+
+    def wake(self):
+        pass
+
+
+class Entropy:
+    """Numbers that nobody can guess, always the same ones."""
+
+    seeded = True
+
+    def __init__(self, seed):
+        self.random = Random(seed + 1000)
+
+    def bytes(self, count):
+        return bytes([self.random.bits(8) for _ in range(count)])
 
 
 class Log:
@@ -205,6 +249,8 @@ class Wrapper:
         self.name = below.name
         self.mac = below.mac
         self.mtu = below.mtu
+        self.offloads = below.offloads
+        self.urgent_receive = None
         self.allocate = below.allocate
         self.receive = below.receive
         below.receive = self.hear
@@ -262,6 +308,7 @@ class Duplicating(Wrapper):
             copy = self.allocate()
             if copy:
                 copy.buffer[:] = packet.buffer
+                copy.pieces[:] = packet.pieces
                 self.below.transmit(copy)
         self.below.transmit(packet)
 
@@ -299,7 +346,7 @@ class Corrupting(Wrapper):
     def transmit(self, packet):
         if self.random.chance(self.share):
             b = packet.buffer
-            link = b[LINK] | b[LINK + 1] << 8
+            link = b[LINK] | b[LINK + 1] << 8  # the tail is whole: it may be the sender's only copy
             bit = self.random.below(8 * (packet.end - link))
             b[link + (bit >> 3)] ^= 1 << (bit & 7)
         self.below.transmit(packet)
@@ -317,7 +364,10 @@ class Pcap(Wrapper):
 
     def record(self, packet):
         b = packet.buffer
-        frame = bytes(b[b[LINK] | b[LINK + 1] << 8 : packet.end])
+        if packet.pieces:
+            frame = packet.gather()
+        else:
+            frame = bytes(b[b[LINK] | b[LINK + 1] << 8 : packet.end])
         time = self.world.time
         stamp = (time // 1000, time % 1000 * 1000, len(frame), len(frame))
         self.file.write(struct.pack("<IIII", *stamp) + frame)

@@ -1,0 +1,212 @@
+"""Stack: what every composition of the Internet has in common.
+
+Three pages make whole stacks of it: net/inet.py (IPv4), net/inet6.py (IPv6), net/dual.py (both).
+This page knows neither family; each is an object that one of those pages makes and hands over:
+
+    stack.begin([family, ...], udp, tcp, way)      `way` if there are two: see net/dual.py
+
+A family (net/internet4.py is one) has
+
+    family.size                       4 or 16: bytes of its addresses
+    family.attach(interface, ...)     speak on one more nic: fill a slot of interface.ethernet,
+                                      append to interface.parts who wants to know about the link
+                                      (it has link(up))
+    family.speak(protocol, transport) let transport.receive(packet) hear a protocol,
+                                      transport.unreachable(packet, kind) of errors about it, and
+                                      transport.path_mtu_changed(destination), if it has that
+    family.output(packet)             slot or method: send a packet that has SOURCE, DESTINATION,
+                                      PROTOCOL, FLAGS, END and all below OUT_SEGMENT
+    family.send_long(protocol, source, destination, buffer, start, end) -> bool
+                                      send buffer[start:end], a transport header and its payload,
+                                      in fragments
+    family.refuse(packet)             tell the sender of a received packet: nobody has this port
+    family.source_for(destination)    our address for packets to there, or None: no way, no address
+    family.path_mtu(destination)      the longest datagram that gets there whole
+    family.join(group, interface), family.leave(group, interface)
+                                      be in a multicast group (None: the interface of the route)
+    family.is_local(address) -> bool  is it an address of ours
+    family.configured                 there is an address
+
+and tells `stack.configured()` when an address came or changed, `stack.learn(self, dns=[...])` what
+a server said about the network.
+
+What transports are made with, `Udp(stack)` and `Tcp(stack)`, and anybody else may use:
+
+    stack.machine, log, timers, random, settings, registry
+    stack.nic, stack.offloads     the first nic; what all nics can (1 checksum, 2 TSO4, 4 TSO6)
+    stack.allocate()              a free transmit packet, or None
+    stack.source_for(destination) -> bytes or None       both by the length of the address
+    stack.path_mtu(destination) -> int
+    stack.is_local(address) -> bool
+    stack.interfaces              each with nic, name, ethernet
+
+Into a transport go the slots `output`, `allocate`, and, if it has them, `long_output` and `refuse`;
+again when an interface is attached, then `transport.rewired()` is called, if there is such.
+
+What a service sees: inet.udp, inet.tcp, inet.dns (name servers of both families), inet.domain,
+inet.search, inet.ntp, inet.on_configured, inet.when_configured(callback), inet.attach(nic, ...),
+inet.counters, inet.drops.
+"""
+
+from net.ethernet import Ethernet
+
+UDP = 17
+TCP = 6
+
+
+class Interface:
+    """A nic, its Ethernet layer, and who wants to know about its link."""
+
+    def __init__(self, stack, nic, registry):
+        self.stack = stack
+        self.nic = nic
+        self.name = nic.name
+        self.registry = registry
+        self.parts = []
+        self.ethernet = Ethernet(nic.mac, registry)
+        nic.receive = self.ethernet.receive
+        nic.on_link = self.link
+
+    def link(self, up):
+        """The cable: the other end may have become another one."""
+        self.stack.log.info("%s: link is %s", self.name, "up" if up else "down")
+        for part in self.parts:
+            part.link(up)
+
+
+class Renamed:
+    """A registry of counters for one interface: "eth1.ip4" beside the first's "ip4"."""
+
+    def __init__(self, registry, name):
+        self.registry = registry
+        self.name = name
+
+    def add(self, counters):
+        counters.name = self.name + "." + counters.name
+        return self.registry.add(counters)
+
+
+class Stack:
+    def __init__(self, machine, nic=None):
+        self.machine = machine
+        self.nic = nic = nic or machine.nic
+        self.log = machine.log
+        self.timers = machine.timers
+        self.random = machine.random
+        self.settings = machine.settings
+        self.registry = machine.counters
+        self.allocate = nic.allocate
+        self.offloads = getattr(nic, "offloads", 0)
+        self.families = []
+        self.way = None
+        self.udp = None
+        self.tcp = None
+        self.on_configured = self.ignore
+        self.changes = 0  # grows whenever source_for may have another answer
+        self.waiting = []
+        self.lessons = []  # of (who, dns, domain, search, ntp)
+        self.dns = []
+        self.ntp = []
+        self.domain = ""
+        self.search = []
+        self.interfaces = [Interface(self, nic, self.registry)]
+        if getattr(machine, "inet", None) is None:
+            machine.inet = self
+
+    def ignore(self, about):
+        pass
+
+    def begin(self, families, udp, tcp, way=None):
+        """All parts are there: make the transports and wire them."""
+        self.families = families
+        self.way = way or families[0]
+        self.udp = udp(self) if udp else None
+        self.tcp = tcp(self) if tcp else None
+        for protocol, transport in ((UDP, self.udp), (TCP, self.tcp)):
+            if transport:
+                for family in families:
+                    family.speak(protocol, transport)
+        self.rewire()
+
+    def rewire(self):
+        """Put the ways out into the slots of the transports."""
+        for transport in (self.udp, self.tcp):
+            if not transport:
+                continue
+            transport.allocate = self.allocate
+            transport.output = self.way.output
+            if hasattr(transport, "long_output"):
+                transport.long_output = self.way.send_long
+            if hasattr(transport, "refuse"):
+                transport.refuse = self.way.refuse
+            if hasattr(transport, "rewired"):
+                transport.rewired()
+
+    def add_interface(self, nic):
+        """One more nic; the families still have to be attached to it."""
+        interface = Interface(self, nic, Renamed(self.registry, nic.name))
+        self.interfaces.append(interface)
+        self.offloads &= getattr(nic, "offloads", 0)
+        return interface
+
+    # Addresses, of the family that their length says.
+
+    def family(self, address):
+        for family in self.families:
+            if family.size == len(address):
+                return family
+        return None
+
+    def source_for(self, destination):
+        family = self.family(destination)
+        return family.source_for(destination) if family else None
+
+    def path_mtu(self, destination):
+        family = self.family(destination)
+        return family.path_mtu(destination) if family else 0
+
+    def is_local(self, address):
+        family = self.family(address)
+        return family.is_local(address) if family else False
+
+    # News.
+
+    def when_configured(self, callback):
+        """Call callback(self) when there is an address (now, if there is), and when it changes."""
+        self.waiting.append(callback)
+        if [family for family in self.families if family.configured]:
+            callback(self)
+
+    def configured(self):
+        """A family has an address, or another one."""
+        self.changes += 1
+        self.on_configured(self)
+        for callback in self.waiting:
+            callback(self)
+
+    def learn(self, who, dns=(), domain="", search=(), ntp=()):
+        """What `who` (one source of configuration) knows about the network, instead of before."""
+        self.lessons = [lesson for lesson in self.lessons if lesson[0] is not who]
+        self.changes += 1
+        self.lessons.append((who, dns, domain, search, ntp))
+        self.dns = self.gathered(1)
+        self.search = self.gathered(3)
+        self.ntp = self.gathered(4)
+        domains = [lesson[2] for lesson in self.lessons if lesson[2]]
+        self.domain = domains[0] if domains else ""
+
+    def gathered(self, what):
+        found = []
+        for lesson in self.lessons:
+            for value in lesson[what]:
+                if value not in found:
+                    found.append(value)
+        return found
+
+    @property
+    def counters(self):
+        return self.registry()
+
+    @property
+    def drops(self):
+        return self.registry.drops()
