@@ -6,7 +6,6 @@ Virtual I/O Device (VIRTIO) 1.2, section 3.1.1 (driver initialisation), 2.1 (sta
 A transport (legacy.py, modern.py) gives access to one device:
 
     status(), set_status(bits)          the device status field
-    reset()                             back to the beginning; returns when the device is there
     features(), accept(features)        what the device offers, what the driver takes
     version_1                           the device follows 1.0 or later (modern)
     align                               between the available and the used ring, in bytes
@@ -21,6 +20,7 @@ A transport (legacy.py, modern.py) gives access to one device:
 Neighbours: runtime/pci.py below, net.py above.
 """
 
+import metal
 from micropython import const
 
 # Device status, 2.1.
@@ -49,7 +49,7 @@ class DeviceError(Exception):
 
 def initialise(transport, wanted):
     """Steps 1 to 6 of 3.1.1; returns the features both sides have.  Next: the queues, `ready`."""
-    transport.reset()  # 1. Firmware may have left the device running.
+    reset(transport)  # 1. Firmware may have left the device running.
     transport.set_status(ACKNOWLEDGE)  # 2.
     transport.set_status(ACKNOWLEDGE | DRIVER)  # 3.
     features = transport.features() & wanted
@@ -61,6 +61,15 @@ def initialise(transport, wanted):
         if not transport.status() & FEATURES_OK:  # 6.
             fail(transport, f"it refuses the features {features:#x}")
     return features
+
+
+def reset(transport):
+    """Back to the beginning.  4.1.4.3.2: a driver waits until it reads back 0."""
+    transport.set_status(0)
+    start = metal.uptime_ms()
+    while transport.status():
+        if metal.uptime_ms() - start > RESET_MS:
+            raise DeviceError("it does not reset")
 
 
 def ready(transport):

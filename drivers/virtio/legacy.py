@@ -19,8 +19,6 @@ import metal
 import micropython
 from micropython import const
 
-from drivers.virtio.device import RESET_MS, DeviceError
-
 DEVICE_FEATURES = const(0)
 DRIVER_FEATURES = const(4)
 QUEUE_ADDRESS = const(8)
@@ -51,13 +49,6 @@ class Legacy:
 
     def set_status(self, bits):
         metal.out8(self.base + STATUS, bits)
-
-    def reset(self):
-        self.set_status(0)
-        start = metal.uptime_ms()
-        while self.status():
-            if metal.uptime_ms() - start > RESET_MS:
-                raise DeviceError("it does not reset")
 
     def features(self):
         return metal.in32(self.base + DEVICE_FEATURES)

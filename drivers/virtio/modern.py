@@ -29,10 +29,8 @@ interface to prefer (docs/drivers.md has the numbers).
 Left out: structures in I/O space, addresses above 4 GiB (paging is off), MSI-X.
 """
 
-import metal
 from micropython import const
 
-from drivers.virtio.device import RESET_MS, DeviceError
 from runtime.mmio import load8, load16, load32, store8, store16, store32
 
 VENDOR_CAPABILITY = const(0x09)
@@ -86,21 +84,13 @@ class Modern:
         self.doorbells = found[NOTIFY]
         self.multiplier = multiplier
         self.isr = found[ISR]
-        self.config = found[DEVICE]
+        self.config = found.get(DEVICE, 0)  # devices without configuration may lack it
 
     def status(self):
         return load8(self.common + STATUS)
 
     def set_status(self, bits):
         store8(self.common + STATUS, bits)
-
-    def reset(self):
-        # 4.1.4.3.2: a driver waits until it reads back 0.
-        self.set_status(0)
-        start = metal.uptime_ms()
-        while self.status():
-            if metal.uptime_ms() - start > RESET_MS:
-                raise DeviceError("it does not reset")
 
     def features(self):
         store32(self.common + DEVICE_SELECT, 0)

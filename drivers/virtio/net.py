@@ -23,15 +23,12 @@ import metal
 import micropython
 from micropython import const
 
-from drivers.virtio import device, virtqueue
-from drivers.virtio.legacy import Legacy
-from drivers.virtio.modern import Modern, structures
+from drivers.virtio import device, transport, virtqueue
 from net.packet import SIZE, Pool
 from runtime.counters import Counters
 
-VENDOR = const(0x1AF4)
+TYPE = const(1)
 TRANSITIONAL = const(0x1000)
-MODERN = const(0x1041)
 
 # Features, 5.1.3.
 MTU = const(3)
@@ -117,31 +114,17 @@ _LOG2_SIZE = const(11)
 
 def probe(machine, function, arena):
     """The driver for PCI `function` if it is a virtio network device, else None."""
-    if function.vendor != VENDOR or function.device not in (TRANSITIONAL, MODERN):
+    if not transport.is_virtio(function, TYPE, TRANSITIONAL):
         return None
     name = f"eth{len(machine.nics)}"
     try:
-        transport = find_transport(function, machine.settings.get("virtio"))
-        nic = VirtioNet(machine, name, transport, arena, function.line)
+        found = transport.find(function, machine.settings.get("virtio"))
+        nic = VirtioNet(machine, name, found, arena, function.line)
     except (device.DeviceError, MemoryError) as error:
         machine.log.error("%s: virtio-net at %s: %s", name, function.name, error)
         return None
     machine.nics.append(nic)
     return nic
-
-
-def find_transport(function, wanted):
-    """Modern if the device has it; `wanted`: "legacy" or "modern" insists on one."""
-    function.enable()
-    if wanted != "legacy":
-        found, multiplier = structures(function)
-        if len(found) == 4:
-            return Modern(found, multiplier)
-    if wanted != "modern" and function.device == TRANSITIONAL:
-        bar = function.bar(0)
-        if bar.io and bar.address:
-            return Legacy(bar.address)
-    raise device.DeviceError("no %s interface within reach" % (wanted or "usable"))
 
 
 class VirtioNet:
@@ -519,7 +502,7 @@ class VirtioNet:
             # What is left may be waiting for a neighbour to tell its address.
             self.service(FEWEST)
             self.flush()
-        self.transport.reset()
+        device.reset(self.transport)
 
     @micropython.viper
     def unclaimed(self, packet):

@@ -29,6 +29,9 @@ class Queue:
 
 
 class NetDevice:
+    NUMBERS = (0x1041, 0x1000, 0x0200)  # modern, transitional, PCI class
+    QUEUES = 2
+
     def __init__(
         self,
         machine,
@@ -65,7 +68,7 @@ class NetDevice:
     def function(self, bus, slot):
         # A transitional device has both interfaces; this one shows what `modern` says.
         it = PciFunction(
-            (bus, slot, 0), 0x1AF4, 0x1041 if self.modern else 0x1000, 0x0200, self.line
+            (bus, slot, 0), 0x1AF4, self.NUMBERS[not self.modern], self.NUMBERS[2], self.line
         )
         base = 0xFEB00000 + 0x10000 * (slot + 32 * bus)
         if self.modern:
@@ -87,7 +90,7 @@ class NetDevice:
         self.isr = 0
         self.feature_select = self.driver_select = self.select = 0
         self.accepted = 0
-        self.queues = [Queue(self.sizes), Queue(self.sizes)]
+        self.queues = [Queue(self.sizes) for _ in range(self.QUEUES)]
         self.used_up = False
 
     # Registers.
@@ -97,7 +100,7 @@ class NetDevice:
             return self.load_modern(offset, size)
         if offset >= 20:
             return int.from_bytes(self.config[offset - 20 : offset - 20 + size], "little")
-        queue = self.queues[self.select] if self.select < 2 else None
+        queue = self.queues[self.select] if self.select < self.QUEUES else None
         if offset == 0:
             assert size == 4
             return self.offered & 0xFFFFFFFF
@@ -139,7 +142,7 @@ class NetDevice:
             assert size == (1 if offset < 6 else 2), f"{size} bytes at {offset}"
             return int.from_bytes(self.config[offset : offset + size], "little")
         assert structure == 0
-        queue = self.queues[self.select] if self.select < 2 else None
+        queue = self.queues[self.select] if self.select < self.QUEUES else None
         if (offset, size) == (4, 4):
             return self.offered >> 32 * self.feature_select & 0xFFFFFFFF
         if (offset, size) == (20, 1):
@@ -159,7 +162,7 @@ class NetDevice:
             self.doorbell(value)
             return
         assert structure == 0
-        queue = self.queues[self.select] if self.select < 2 else None
+        queue = self.queues[self.select] if self.select < self.QUEUES else None
         if (offset, size) == (0, 4):
             self.feature_select = value
         elif (offset, size) == (8, 4):
@@ -255,7 +258,7 @@ class NetDevice:
             if not flags & 1:
                 break
             at = following
-        if not self.modern and not self.accepted >> ANY_LAYOUT & 1:
+        if self.QUEUES == 2 and not self.modern and not self.accepted >> ANY_LAYOUT & 1:
             assert parts[0][1] == 10, "5.1.6.1: the header has a descriptor of its own"
         return head, parts
 
@@ -344,3 +347,32 @@ class NetDevice:
         self.generation = (self.generation + 1) & 0xFF
         self.config[6:8] = struct.pack("<H", int(up))
         self.raise_interrupt(2)
+
+
+class RngDevice(NetDevice):
+    """An entropy device; `gives` says how many bytes it has for each request."""
+
+    NUMBERS = (0x1044, 0x1005, 0xFF00)
+    QUEUES = 1
+
+    def __init__(self, machine, gives=(64,), **options):
+        self.gives = list(gives)
+        self.requests = 0
+        super().__init__(machine, mac=None, status=False, **options)
+        self.offered &= 1 << VERSION_1
+
+    def doorbell(self, queue):
+        self.requests += 1
+        self.serve()
+
+    def serve(self):
+        if not self.gives:
+            return
+        queue = self.queues[0]
+        head, ((address, length, flags),) = self.take(queue)
+        assert flags & 2
+        count = self.gives.pop(0)
+        some = min(count, length)
+        self.machine.physical(address, 1)[:some] = bytes(range(1, some + 1))
+        self.give_back(queue, head, count)
+        self.signal(queue)

@@ -1,0 +1,33 @@
+"""Which virtio device a PCI function is, and the transport to speak with it.
+
+VIRTIO 1.2, sections 4.1.2 (vendor and device numbers), 4.1.2.3 (transitional devices).
+Neighbours: legacy.py, modern.py; the drivers above.
+"""
+
+from micropython import const
+
+from drivers.virtio.device import DeviceError
+from drivers.virtio.legacy import Legacy
+from drivers.virtio.modern import Modern, structures
+
+VENDOR = const(0x1AF4)
+MODERN = const(0x1040)  # plus the number of the device type
+
+
+def is_virtio(function, type, transitional):
+    """Whether PCI `function` is a device of this type; `transitional`: its number there."""
+    return function.vendor == VENDOR and function.device in (transitional, MODERN + type)
+
+
+def find(function, wanted):
+    """Modern if the device has it; `wanted`: "legacy" or "modern" insists on one."""
+    function.enable()
+    if wanted != "legacy":
+        found, multiplier = structures(function)
+        if len(found) >= 3:
+            return Modern(found, multiplier)
+    if wanted != "modern" and function.device < MODERN:
+        bar = function.bar(0)
+        if bar.io and bar.address:
+            return Legacy(bar.address)
+    raise DeviceError("no %s interface within reach" % (wanted or "usable"))
