@@ -83,7 +83,8 @@ def _parser():
         parents=[made],
         help="build what changed and boot it in QEMU; Ctrl-C stops it in order",
         description="Build what changed and boot it in QEMU with the console on this terminal. "
-        "The exit status is the guest's.",
+        "The exit status is the guest's.  --host and --tap run the same service as a Linux "
+        "process: on the kernel's sockets, or on our stack.",
         epilog="Ports: a service's PORTS are forwarded from 127.0.0.1; port 53 of the guest "
         "is 5353 here, 80 is 5380: ports below 1024 lie 5300 higher.  Ctrl-C stops the machine, "
         "a second one ends QEMU; with --development, Ctrl-] does.",
@@ -101,7 +102,25 @@ def _parser():
         metavar="udp:HOST:GUEST",
         help="forward a port of 127.0.0.1 (tcp: too)",
     )
-    run.add_argument("--tap", metavar="NAME", help="attach to a TAP device instead")
+    where = run.add_mutually_exclusive_group()
+    where.add_argument(
+        "--host", action="store_true", help="no machine: a process, on the kernel's sockets"
+    )
+    where.add_argument(
+        "--tap", action="store_true", help="no machine: our stack in a process, over a TAP device"
+    )
+    run.add_argument(
+        "--interpreter",
+        choices=("cpython", "micropython"),
+        default="cpython",
+        help="of a process (default: cpython, which checks the bounds of every pointer)",
+    )
+    run.add_argument(
+        "--nic",
+        metavar="tap=NAME",
+        help="attach to a TAP device of yours: QEMU instead of its user network, --tap instead of "
+        "a device in a network namespace",
+    )
     run.add_argument("--append", default="", metavar="TEXT", help="kernel command line")
     run.add_argument(
         "--qemu-arg", action="append", default=[], metavar="ARG", help="one more word for QEMU"
@@ -143,6 +162,11 @@ def main(arguments):
                 for path in sorted(folder.glob(f"{folder.name}.*")):
                     if path.suffix in (".elf", ".img", ".qcow2"):
                         print(_from_here(path))
+            case "run" if options.host or options.tap:
+                from tools.host import launch
+
+                launch.check(options)
+                return launch.run(options)
             case "run":
                 from tools import qemu
 

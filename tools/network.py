@@ -52,7 +52,7 @@ def user_network(settings):
     if length > LONGEST_PREFIX:
         raise UserError(
             f"address={text(address)}/{length}: QEMU's user network needs a prefix of at most "
-            f"{LONGEST_PREFIX} bits; with another one, use --tap"
+            f"{LONGEST_PREFIX} bits; with another one, use --nic tap=NAME"
         )
     taken = {net.network_address, net.broadcast_address}
     if guest in taken:

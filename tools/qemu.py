@@ -54,8 +54,19 @@ def check(options):
     memory(options.memory)
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
-    if options.tap and not Path("/sys/class/net", options.tap).exists():
-        raise UserError(f"--tap {options.tap}: there is no such network device")
+    find_tap(options)
+
+
+def find_tap(options):
+    """The TAP device that --nic names, or None."""
+    if not options.nic:
+        return None
+    kind, _, name = options.nic.partition("=")
+    if kind != "tap" or not name:
+        raise UserError(f"--nic {options.nic}: expected tap=NAME")
+    if not Path("/sys/class/net", name).exists():
+        raise UserError(f"--nic {options.nic}: there is no such network device")
+    return name
 
 
 def run(folder, options):
@@ -71,14 +82,17 @@ def run(folder, options):
     command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
     command += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
     command += boot(folder, options)
-    if options.tap:
-        backend = f"tap,id=net0,ifname={options.tap},script=no,downscript=no"
+    tap = find_tap(options)
+    if tap:
+        backend = f"tap,id=net0,ifname={tap},script=no,downscript=no"
     else:
         forwards = find_forwards(report["ports"], options.forward)
         backend = user_backend(Settings(options.append, report.get("settings")), forwards)
+    if any(row["name"] == "drivers.virtio.rng" for row in report["python"]):
+        command += ["-device", "virtio-rng-pci"]
     if networked:
         command += ["-netdev", backend, "-device", "virtio-net-pci,netdev=net0,romfile="]
-        for f in () if options.tap else forwards:
+        for f in () if tap else forwards:
             check_free(f)
             print(f"{LOCALHOST}:{f.host} leads to {f.protocol} port {f.guest}", flush=True)
     return Console(command + options.qemu_arg, raw=options.development).run()

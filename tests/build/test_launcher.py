@@ -61,7 +61,9 @@ def test_what_the_parser_refuses(words, message):
         (["build", "dns", "--set", "zone=none.zone"], "no file none.zone"),
         (["run", "hello", "--memory", "lots"], "--memory lots"),
         (["run", "echo", "--forward", "53"], "--forward 53"),
-        (["run", "echo", "--tap", "no-such-tap"], "no such network device"),
+        (["run", "echo", "--nic", "tap=no-such-tap"], "no such network device"),
+        (["run", "echo", "--nic", "eth0"], "expected tap=NAME"),
+        (["run", "echo", "--host", "--disk", "ide"], "it has no disk"),
         (["run", "echo", "--append", "address=10.0.0.2"], "needs its prefix length"),
         (["run", "hello", "--memory", "1M"], "this image needs 12"),
     ],
@@ -73,7 +75,7 @@ def test_what_the_user_got_wrong(words, message, tmp_path):
 def test_options_of_a_machine_are_checked_before_the_build(tmp_path):
     # A service that does not build: its message comes second.
     (tmp_path / "web.py").write_text("import flask\n\ndef start(machine):\n    pass\n")
-    for words in (["--memory", "x"], ["--forward", "x"], ["--tap", "none"], ["--append", "mtu=x"]):
+    for words in (["--memory", "x"], ["--forward", "x"], ["--nic", "none"], ["--append", "mtu=x"]):
         assert words[0] in one_line(run("run", "web.py", *words, cwd=tmp_path))
 
 

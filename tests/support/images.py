@@ -13,8 +13,9 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from tools.host import interpreters
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILT = ROOT / "build" / "tests"
@@ -65,39 +66,7 @@ def build(service, *options):
 @functools.cache
 def micropython_linux():
     """MicroPython's Linux port from the same source as the images, 32 bits wide like them."""
-    source = sources()
-    made = ROOT / "build" / "micropython-linux"
-    modules = ROOT / "tests" / "micropython" / "linux"
-    with lock("micropython-linux"):
-        # MicroPython's makefile does not notice that a module is gone.
-        listing = made / "modules"
-        names = " ".join(sorted(path.name for path in modules.iterdir()))
-        if not listing.exists() or listing.read_text() != names:
-            shutil.rmtree(made, ignore_errors=True)
-            made.mkdir(parents=True)
-            listing.write_text(names)
-        # Nothing is frozen and no library is linked: what the tests run comes from this checkout
-        # alone.
-        off = ["BTREE", "BLUETOOTH", "FFI", "SSL", "THREAD"]
-        command = [
-            "make",
-            "-j2",
-            "-C",
-            source / "ports" / "unix",
-            "VARIANT=standard",
-            f"BUILD={made}",
-        ]
-        command += ["MICROPY_FORCE_32BIT=1", "MICROPY_USE_READLINE=0", "FROZEN_MANIFEST="]
-        command += [f"USER_C_MODULES={modules}"]
-        command += [f"MICROPY_PY_{name}=0" for name in off]
-        # What our patches leave unused in this configuration is no mistake.
-        command += ["CFLAGS_EXTRA=-Wno-error"]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env={**os.environ, "PYTHON": sys.executable}
-        )
-        if done.returncode:
-            raise AssertionError(done.stdout[-1000:] + done.stderr[-3000:])
-    return made / "micropython"
+    return interpreters.micropython_linux()
 
 
 def sources():

@@ -7,7 +7,6 @@ MicroPython for Linux, where the same source is native code.
 import ast
 import os
 import subprocess
-import sys
 import threading
 import time
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.support import images
 from tests.support.namespace import Namespace
+from tools.host import interpreters
 
 KERNEL, OURS = "10.0.0.1", "10.0.0.2"
 MAC = "52:54:00:00:00:02"
@@ -26,17 +26,14 @@ class Process:
 
     def __init__(self, interpreter, descriptor, service, words, path=()):
         os.set_blocking(descriptor, False)
-        folders = ("tools/cpython", "tests/support/cpython")
-        ours = os.pathsep.join(map(str, [*(images.ROOT / folder for folder in folders), *path]))
-        native = os.pathsep.join(map(str, [".frozen", *path]))
-        script = images.ROOT / "tests" / "support" / "process.py"
+        script = images.ROOT / "tools" / "host" / "main.py"
         self.child = subprocess.Popen(
-            [*interpreter, script, str(descriptor), service, *words],
+            [*interpreter, script, "tap", str(descriptor), service, *words],
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": ours, "MICROPYPATH": native},
+            env=interpreters.environment(path),
             cwd=images.ROOT,
             text=True,
             bufsize=1,
@@ -117,10 +114,9 @@ class Station:
 @pytest.fixture(params=["cpython", "micropython"])
 def station(request):
     if request.param == "cpython":
-        interpreter = [sys.executable, "-u"]
+        made = Station(interpreters.command("cpython"))
     else:
-        interpreter = [str(images.micropython_linux()), "-X", "heapsize=4m"]
-    made = Station(interpreter)
+        made = Station(interpreters.command("micropython", heap="4m"))
     yield made
     output = made.process.lines if made.process else []
     made.close()

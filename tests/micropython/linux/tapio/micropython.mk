@@ -1,1 +1,0 @@
-SRC_USERMOD += $(USERMOD_DIR)/tapio.c

@@ -1,0 +1,70 @@
+"""./importos run --host | --tap: a service in a Linux process.
+
+What the service needs is compiled as for an image, into build/host/NAME/image.py; then the
+interpreter takes the place of this process, so that Ctrl-C reaches it.
+"""
+
+import os
+import sys
+
+from runtime.settings import Settings
+from tools import network
+from tools.errors import UserError
+from tools.host import interpreters, namespace
+from tools.image import closure, needs
+
+ROOT = interpreters.ROOT
+MAIN = ROOT / "tools" / "host" / "main.py"
+
+
+def check(options):
+    """Refuse what no service could be started with."""
+    from tools.qemu import find_forwards
+
+    find_forwards([], options.forward)
+    network.check(Settings(options.append).values, "--append")
+    if options.disk or options.kernel or options.qemu_arg or options.development:
+        raise UserError("--host and --tap start a process: it has no disk, kernel or QEMU")
+
+
+def run(options):
+    from tools.qemu import check_free, find_forwards
+
+    service = closure.find_service(options.service or "", ROOT)
+    need = needs.read(service, ROOT, options.settings)
+    folder = compile_needs(service, need)
+    folders = [folder, *[service.folder] * (service.folder != ROOT)]
+    start = [*interpreters.command(options.interpreter), str(MAIN)]
+    environment = interpreters.environment(folders)
+    forwards = find_forwards(need.ports, options.forward)
+    words = options.append.split()
+    os.chdir(ROOT)
+    if options.tap:
+        return namespace.run(start, ["image", *words], environment, forwards, options)
+    for f in forwards:
+        check_free(f)
+        print(f"127.0.0.1:{f.host} is {f.protocol} port {f.guest}", flush=True)
+    ports = ",".join(f"{f.protocol}:{f.host}:{f.guest}" for f in forwards) or "-"
+    sys.stdout.flush()
+    os.execve(start[0], [*start, "kernel", ports, "image", *words], environment)
+
+
+def compile_needs(service, need):
+    """The folder with the module `image` of a service; written anew only when it changes."""
+    folder = ROOT / "build" / "host" / service.name
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {}
+    for name, file in need.files.items():
+        kept = folder / f"{name}.bytes"
+        newest = max(path.stat().st_mtime for path in file.sources())
+        if not kept.is_file() or kept.stat().st_mtime < newest or _stale(folder, name, file):
+            kept.write_bytes(file.compile())
+            (folder / f"{name}.source").write_text(str(file.path))
+        contents[name] = kept.read_bytes()
+    (folder / "image.py").write_text(need.module(contents))
+    return folder
+
+
+def _stale(folder, name, file):
+    source = folder / f"{name}.source"
+    return not source.is_file() or source.read_text() != str(file.path)
