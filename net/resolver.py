@@ -79,10 +79,12 @@ class Server:
         self.address = address
         self.clock = clock
         self.plain = False  # does not know EDNS
+        self.heard = False  # has ever answered
         self.failures = 0
         self.until = 0  # asked last until then
 
     def good(self):
+        self.heard = True
         self.failures = 0
 
     def bad(self):

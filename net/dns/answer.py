@@ -114,7 +114,7 @@ def read(reader, name, kind):
         holds = 0
         for owner, ttl in denials:
             # Only the zone that the name is in can deny it (and how long, says its SOA).
-            if name == owner or name.endswith(owner) and owner in parents(name):
+            if owner == name or owner in parents(name):
                 holds = min(ttl, NEGATIVE_S)
         if outcome == NODATA and passed and not denials:
             # The server leaves the rest of the chain to us.

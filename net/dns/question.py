@@ -8,7 +8,9 @@ RFC 7766 (TCP).
       answer        done, or an alias that the server has left to us: ask again for its target
       truncated     the same server by TCP
       failure       the next server at once
-      silence       the next server, after 1 s; a round later 2 s, then 4 s
+      silence       the next server, after 1 s; a round later 2 s, then 4 s; but one that was never
+                    heard is asked once more after 200 ms, as the way to it may have been unknown,
+                    and then of several datagrams only the last arrives (net/arp.py)
 
 Above: net/resolver.py.  Below: udp.bind, tcp.connect.
 Left out: several queries on one TCP connection.
@@ -25,6 +27,7 @@ TCP_SIZE = const(8192)  # longer answers are refused
 FIRST_EPHEMERAL = const(49152)
 PORT_TRIES = const(8)
 FIRST_WAIT_MS = const(1_000)
+NUDGE_MS = const(200)
 TCP_WAIT_MS = const(5_000)
 NO_SERVER_MS = const(1_000)  # until there is one: DHCP may still be asking
 ROUNDS = const(3)
@@ -46,6 +49,8 @@ class Question:
         self.seconds = TURN
         self.waiters = []
         self.tries = 0
+        self.order = []
+        self.nudged = False
         self.patience = NO_SERVER_ROUNDS
         self.server = None
         self.socket = None
@@ -57,7 +62,9 @@ class Question:
         """The next server, or the end."""
         self.hang_up()
         resolver = self.resolver
-        servers = resolver.servers.order()
+        if self.tries % (len(self.order) or 1) == 0:
+            self.order = resolver.servers.order()
+        servers = self.order
         if not servers:
             self.patience -= 1
             if self.patience < 0:
@@ -71,11 +78,13 @@ class Question:
             return
         self.server = servers[self.tries % len(servers)]
         self.tries += 1
-        self.wait((FIRST_WAIT_MS << turn) + resolver.random.bits(6))
+        if self.server.heard or self.nudged:
+            self.wait((FIRST_WAIT_MS << turn) + resolver.random.bits(6))
+        else:
+            self.wait(NUDGE_MS)
         self.send()
 
     def send(self):
-        resolver = self.resolver
         if self.socket is None and not self.open():
             return
         self.count("queries")
@@ -164,6 +173,7 @@ class Question:
             self.finish(answer.FAILURE)
             return
         self.tries = 0
+        self.order = []
         self.ask()
 
     def unreachable(self, socket, address, port, kind):
@@ -178,6 +188,12 @@ class Question:
 
     def expired(self):
         """It has said nothing."""
+        if self.server and not self.server.heard and not self.nudged:
+            self.nudged = True
+            self.hang_up()
+            self.wait(FIRST_WAIT_MS + self.resolver.random.bits(6))
+            self.send()
+            return
         if self.server:
             self.count("timeouts")
             self.server.bad()

@@ -261,7 +261,7 @@ class Writer:
 
     def finish(self, identification, flags):
         head = b""
-        for value in [identification, flags] + self.counts:
+        for value in (identification, flags, *self.counts):
             head += value.to_bytes(2, "big")
         self.data[:HEADER] = head
         return self.data
