@@ -41,8 +41,8 @@ from micropython import const
 # Identity.  Addresses as bytes in network order, 4 or 16 of them, the rest is zero.
 LOCAL = const(0)  # 4 words
 REMOTE = const(4)  # 4 words
-PORTS = const(8)  # local, then remote port, as in the header of what we send
-PSEUDO = const(9)  # sum of addresses, protocol and ports: where each checksum begins
+PORTS = const(8)  # remote, then local port, as in the header of what we receive
+PSEUDO = const(9)  # sum of addresses and protocol: where each checksum begins
 STATE = const(10)
 FLAGS = const(11)
 EVENTS = const(12)
@@ -85,9 +85,9 @@ ACK_AT = const(38)  # delayed acknowledgement
 KEEP_AT = const(39)  # keepalive
 GONE_AT = const(40)  # end of FIN-WAIT-2, user timeout
 
-# Round trip and retransmission timeout, RFC 6298 (recovery).  SRTT and RTTVAR in 1/8 ms.
-SRTT = const(41)  # 0: no measurement yet
-RTTVAR = const(42)
+# Round trip and retransmission timeout, RFC 6298 (rtt.py).
+SRTT = const(41)  # in 1/8 ms; 0: no measurement yet
+RTTVAR = const(42)  # in 1/4 ms
 RTO = const(43)  # ms
 BACKOFF = const(44)  # timeouts in a row
 RTT_SEQ = const(45)  # without timestamps: the segment that is being timed ends here
@@ -118,10 +118,17 @@ KEEP_SENT = const(84)  # probes since we last heard something
 HEARD_AT = const(85)  # when that was
 BEGAN_AT = const(86)  # when the oldest unacknowledged byte was sent first (user timeout)
 
-SPARE = const(87)  # 5 words for recovery
+# Congestion control and recovery once more.
+CWR_SEQ = const(87)  # until this is acknowledged ECE is not news (ecn.py)
+RESCUE = const(88)  # RescueRxt, RFC 6675 4
+HOLE = const(89)  # what recovery.next wants to be sent: distance from snd_una, and length
+HOLE_LENGTH = const(90)
+SENT_AT = const(91)  # when data was sent last (restart after idle)
 SCRATCH = const(92)  # 4 words, meaningless between two statements
-WORDS = const(96)
-SIZE = const(384)
+HYSTART = const(96)  # 5 words, RFC 9406 (hystart.py)
+PRIOR_CWND = const(101)  # before the last reduction
+WORDS = const(104)
+SIZE = const(416)
 
 # STATE, RFC 9293 3.3.2.  TIME-WAIT and the passive SYN-RECEIVED have rows of their own instead of a
 # block (timewait.py, halfopen.py).
@@ -172,6 +179,10 @@ STARVED = const(0x20000)  # write() took less than offered
 LIMITED = const(0x40000)  # limited transmit has gone beyond cwnd (recovery)
 URGENT = const(0x80000)  # urgent data is being skipped over
 WANT_ECN = const(0x100000)  # our SYN asked for ECN
+FORCED = const(0x1000000)  # the next hole goes out whatever the window says (recovery)
+CWND_LIMITED = const(0x2000000)  # cwnd, not lack of data, ended the last output (congestion)
+RENO = const(0x4000000)  # congestion avoidance as in RFC 5681 instead of CUBIC
+RESCUED = const(0x8000000)  # this recovery has had its rescue retransmission
 
 # EVENTS: what the next turn has to do.
 QUEUED_UP = const(0x1)  # the connection waits for the turn
