@@ -17,6 +17,9 @@ PATHS = const(64)
 # Routes: 12 bytes each, the link's own and the default included.
 ROUTES = const(16)
 
+# Interfaces of a stack; each has neighbours, paths and routes of its own.
+INTERFACES = const(4)
+
 # Path MTU (RFC 1191): 12 bytes each.
 PATH_MTUS = const(8)
 
@@ -68,3 +71,7 @@ NAME_SERVERS6 = const(4)
 # Extension headers of one datagram, and options in one of them (RFC 8504 section 5.3).
 EXTENSION_HEADERS = const(8)
 EXTENSION_OPTIONS = const(16)
+
+# TCP's retransmission timeout (RFC 6298): the floor under the variance, and the longest.
+TCP_RTO_MIN_MS = const(200)
+TCP_RTO_MAX_MS = const(60_000)

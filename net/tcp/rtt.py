@@ -1,0 +1,140 @@
+"""Round-trip time and the retransmission timeout: RFC 6298, RFC 7323 section 4, Karn's rule.
+
+    start(block)                    before the SYN: one second
+    sent(block, now)                new data was sent, snd_nxt is behind it: time it if none is timed
+    measured = acknowledged(block, now, echoed)   snd_una has advanced; the round trip in ms, or -1
+    resent(block)                   a retransmission: what is being timed is worthless (Karn)
+    backoff(block)                  a timeout: twice as long next time (RFC 6298 5.5)
+    handshake_lost(block)           the SYN was sent again: begin data with 3 s (RFC 6298 5.7)
+
+`echoed` is now less the echoed timestamp, in ms, or -1 without timestamps.  Milliseconds count
+modulo 2^30; when they wrap, whoever owns the clock adds 2^30 to the TS_OFFSET of each connection,
+so that the peer sees 32 bits that never go back.
+
+The filter takes one sample per round trip, for which its gains 1/8 and 1/4 are meant (RFC 7323 4.2);
+a timestamp only lets the sample be taken in spite of a retransmission.  SRTT is kept in 1/8 ms and
+RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division (Jacobson 1988).
+
+RFC 6298 (2.4) wants at least a second.  Like Linux we put a floor of RTO_MIN_MS under the variance
+instead: then a delayed acknowledgement (200 ms and less in every system that matters) does not
+fire the timer, and a lost tail on a fast network costs 0.2 s and not 1.
+"""
+
+import micropython
+from micropython import const
+
+from net.config import TCP_RTO_MAX_MS, TCP_RTO_MIN_MS
+
+RTO_FIRST = const(1000)  # RFC 6298 2.1
+RTO_AFTER_LOST_SYN = const(3000)  # RFC 6298 5.7
+BELIEVABLE = const(0x100000)  # 17 minutes: an echo older than that is not ours
+
+# The block (see block.py).
+SND_UNA = const(13)
+SND_NXT = const(14)
+SND_MAX = const(15)
+SRTT = const(41)
+RTTVAR = const(42)
+RTO = const(43)
+BACKOFF = const(44)
+RTT_SEQ = const(45)
+RTT_AT = const(46)
+SCRATCH = const(92)
+MASK = const(0x3FFFFFFF)
+
+
+@micropython.viper
+def start(block: ptr32):
+    block[SRTT] = 0
+    block[RTTVAR] = 0
+    block[RTO] = RTO_FIRST
+    block[BACKOFF] = 0
+    block[RTT_AT] = -1
+    block[RTT_SEQ] = block[SND_UNA]
+
+
+@micropython.viper
+def sample(block: ptr32, ms: int):
+    """RFC 6298 (2.2) and (2.3): one measurement; it ends a backoff, too."""
+    if ms < 1:
+        ms = 1  # the granularity of the clock
+    srtt = block[SRTT]
+    if srtt == 0:
+        block[SRTT] = ms << 3
+        variance = ms << 1
+    else:
+        error = ms - (srtt >> 3)
+        srtt += error
+        if srtt < 8:
+            srtt = 8
+        block[SRTT] = srtt
+        if error < 0:
+            error = 0 - error
+        variance = block[RTTVAR]
+        variance += error - (variance >> 2)
+    block[RTTVAR] = variance
+    least = int(TCP_RTO_MIN_MS)
+    most = int(TCP_RTO_MAX_MS)
+    if variance < least:
+        variance = least
+    rto = (block[SRTT] >> 3) + variance
+    if rto > most:
+        rto = most
+    block[RTO] = rto
+    block[BACKOFF] = 0
+
+
+@micropython.viper
+def sent(block: ptr32, now: int):
+    """New data went out and ends at snd_max; with timestamps there is nothing to do."""
+    if block[RTT_AT] < 0:
+        block[RTT_AT] = now
+        block[RTT_SEQ] = block[SND_MAX]
+
+
+@micropython.viper
+def acknowledged(block: ptr32, now: int, echoed: int) -> int:
+    """What the acknowledgement says about the round trip: milliseconds, or -1."""
+    block[SCRATCH] = block[SND_UNA] - block[RTT_SEQ]
+    measured = -1
+    if echoed >= 0:
+        if echoed > BELIEVABLE:
+            return -1
+        measured = echoed
+        if block[SCRATCH] < 0 and block[SRTT]:
+            return measured
+        # The next sample is that of the first segment sent from now on.
+        block[RTT_SEQ] = block[SND_MAX]
+        block[RTT_AT] = -1
+    else:
+        if block[RTT_AT] < 0 or block[SCRATCH] < 0:
+            return -1
+        measured = (now - block[RTT_AT]) & MASK
+        block[RTT_AT] = -1
+        if measured > BELIEVABLE:
+            return -1
+    sample(block, measured)
+    return measured
+
+
+@micropython.viper
+def resent(block: ptr32):
+    """Karn: whether the first or the second copy is acknowledged nobody can tell."""
+    block[RTT_AT] = -1
+
+
+@micropython.viper
+def backoff(block: ptr32):
+    rto = block[RTO] << 1
+    most = int(TCP_RTO_MAX_MS)
+    if rto > most:
+        rto = most
+    block[RTO] = rto
+    block[BACKOFF] += 1
+    block[RTT_AT] = -1
+
+
+@micropython.viper
+def handshake_lost(block: ptr32):
+    if block[RTO] < RTO_AFTER_LOST_SYN:
+        block[RTO] = RTO_AFTER_LOST_SYN
