@@ -1,23 +1,30 @@
-"""Fragmentation: what does not fit the path leaves in pieces.  RFC 791 section 3.2.
+"""Fragmentation: what does not fit the path leaves in pieces.  RFC 791 section 3.2, RFC 8200 4.5.
 
-Two ways in.  `fragment`: a packet that ip4.send found too long.  `send`: any buffer, for datagrams
-that never fit a packet.  Every piece is a packet of its own that goes through ip4.send, one after
-the other, so that they share the identification of the first.
+Two ways in.  `fragment`: a packet that the network layer found too long.  `send`: any buffer, for
+datagrams that never fit a packet.  Every piece is a packet of its own that goes through the network
+layer's `send`, one after the other.
 
-Above: ip4.fragment, udp, icmp.  Below: ip4.send.
+This page is what both families have in common.  net/fragments4.py and net/ip6/fragments.py know how
+a piece says where it belongs:
+
+    name                          of the counters
+    flags, size                   FLAGS of the family; bytes of an address
+    header, space                 bytes of all headers of a piece; of those behind OUT_SEGMENT
+    begin(protocol)               another datagram is cut
+    mark(buffer, offset, more)    write it into a piece, whose protocol is PROTOCOL
+
+Above: udp, icmp.  Below: the network layer.
 """
 
 from micropython import const
 
 from runtime.counters import Counters
 
-IP_SIZE = const(20)
-MORE_FRAGMENTS = const(0x20)
 LONGEST = const(65535)
 
 END = const(8)
+FLAGS = const(10)
 PROTOCOL = const(12)
-FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 OUT_SEGMENT = const(200)
@@ -32,8 +39,8 @@ _TOO_LONG = const(3)
 
 class Fragmentation:
     def __init__(self, registry):
-        self.count = registry.add(Counters("fragmentation", COUNTS, DROPS)).count
-        # Slots: out; and what ip4 knows of the path to a destination.
+        self.count = registry.add(Counters(self.name, COUNTS, DROPS)).count
+        # Slots: out; and what the network layer knows of the path to a destination.
         self.allocate = None
         self.output = None
         self.path_mtu = None
@@ -43,8 +50,8 @@ class Fragmentation:
         buffer = packet.buffer
         self.send(
             buffer[PROTOCOL],
-            bytes(buffer[SOURCE : SOURCE + 4]),
-            bytes(buffer[DESTINATION : DESTINATION + 4]),
+            bytes(buffer[SOURCE : SOURCE + self.size]),
+            bytes(buffer[DESTINATION : DESTINATION + self.size]),
             buffer,
             OUT_SEGMENT,
             packet.end,
@@ -53,12 +60,13 @@ class Fragmentation:
 
     def send(self, protocol, source, destination, buffer, start, end):
         """Send buffer[start:end], a transport header and what follows.  True: all of it."""
-        if end - start > LONGEST - IP_SIZE:
+        if end - start > LONGEST - self.header:
             self.count(_TOO_LONG)
             return False
         # All but the last piece hold a multiple of 8 bytes.
-        piece = (self.path_mtu(destination) - IP_SIZE) & ~7
+        piece = (self.path_mtu(destination) - self.header) & ~7
         self.count(_DATAGRAMS)
+        self.begin(protocol)
         at = start
         while at < end:
             packet = self.allocate()
@@ -68,15 +76,15 @@ class Fragmentation:
                 return False
             length = min(piece, end - at)
             out = packet.buffer
-            out[OUT_SEGMENT : OUT_SEGMENT + length] = buffer[at : at + length]
-            out[END] = (OUT_SEGMENT + length) & 0xFF
-            out[END + 1] = (OUT_SEGMENT + length) >> 8
+            place = OUT_SEGMENT + self.space
+            out[place : place + length] = buffer[at : at + length]
+            out[END] = (place + length) & 0xFF
+            out[END + 1] = (place + length) >> 8
+            out[FLAGS] = self.flags
             out[PROTOCOL] = protocol
-            out[SOURCE : SOURCE + 4] = source
-            out[DESTINATION : DESTINATION + 4] = destination
-            offset = (at - start) >> 3
-            out[FRAGMENT] = offset >> 8 | (MORE_FRAGMENTS if at + length < end else 0)
-            out[FRAGMENT + 1] = offset & 0xFF
+            out[SOURCE : SOURCE + self.size] = source
+            out[DESTINATION : DESTINATION + self.size] = destination
+            self.mark(out, at - start, at + length < end)
             self.count(_FRAGMENTS)
             self.output(packet)
             at += length

@@ -7,10 +7,9 @@ decides which one a packet leaves by.
 from net import ip4
 from net.address import text
 from net.arp import Arp
-from net.fragmentation import Fragmentation
+from net.fragments4 import Fragmentation4, Reassembly4
 from net.icmp import Icmp
 from net.ip4 import Ip4
-from net.reassembly import Reassembly
 from net.routes import Routes
 
 
@@ -35,8 +34,8 @@ class Interface4:
         self.routes = Routes()
         self.arp = Arp(nic.mac, timers, registry)
         self.ip4 = Ip4(nic.mtu, self.routes, timers, stack.random, registry)
-        self.fragmentation = Fragmentation(registry)
-        self.reassembly = Reassembly(timers, registry)
+        self.fragmentation = Fragmentation4(registry)
+        self.reassembly = Reassembly4(timers, registry)
         self.icmp = Icmp(self.ip4.address, timers, registry)
         self.wire()
         interface.parts.append(self)

@@ -1,42 +1,34 @@
 """Reassembly: a datagram that came in fragments rises once, when all of it is there.
 
-RFC 791 section 3.2; RFC 815 (the idea of holes; here a map with a byte for every 8 bytes of data);
-RFC 1122 section 3.3.2 (time out, and say so); RFC 1858 and RFC 5722 (overlaps are attacks: a
-fragment that repeats another exactly is ignored, any other overlap costs the whole datagram, the
-fragments still to come included).
+RFC 791 section 3.2, RFC 8200 section 4.5; RFC 815 (the idea of holes; here a map with a byte for
+every 8 bytes of data); RFC 1122 section 3.3.2 (time out, and say so); RFC 1858 and RFC 5722
+(overlaps are attacks: a fragment that repeats another exactly is ignored, any other overlap costs
+the whole datagram, the fragments still to come included).
+
+This page is what both families have in common.  net/fragments4.py and net/ip6/fragments.py read
+the headers, and know these:
+
+    name, data                of the counters; where in its buffer the data of a datagram begins
+    lead(datagram, packet)    the first fragment: keep what the header of the whole needs of it
+    whole(datagram, end)      write the header of the whole, which ends at `end`
+    first(buffer)             fill in the head of what is left of a datagram, for `expired`
 
 Bounded three ways (config.py): datagrams, bytes of each, time.  One more datagram than there is
 room for takes the place of the oldest.
-Above: ip4.receive again, with a header that no longer speaks of fragments.  Sideways: `expired`.
+Above: the network layer's `receive` again, with a header that does not speak of fragments.
+Sideways: `expired`.
 """
 
 import micropython
 from micropython import const
 
-from net.checksum import partial
 from net.config import REASSEMBLIES, REASSEMBLY_MS, REASSEMBLY_SIZE
 from net.packet import Packet
 from runtime.counters import Counters
 
-# Of the IPv4 header.
-LENGTH = const(2)
-IDENTIFICATION = const(4)
-FLAGS_OFFSET = const(6)
-PROTO = const(9)
-CHECKSUM = const(10)
-FROM = const(12)
-TO = const(16)
-MORE_FRAGMENTS = const(0x20)
-OFFSET = const(0x1F)
-
-TRANSPORT = const(4)
 END = const(8)
 FLAGS = const(10)
-HEAD = const(64)
 REASSEMBLED = const(0x10)
-DATAGRAM = const(96)
-SIZE = const(20)
-DATA = const(116)  # behind a header without options
 
 COUNTS = ("reassembled", "fragments", "repeated")
 DROPS = ("malformed", "too_long", "overlap", "expired", "evicted", "no_memory", "discarded")
@@ -57,8 +49,8 @@ TURN = const(0x3FFFFFFF)
 class Datagram:
     """One that is being put together, or nothing: `key` is None."""
 
-    def __init__(self, size):
-        self.packet = Packet(None, 0, memoryview(bytearray(DATA + size)), 0)
+    def __init__(self, size, data):
+        self.packet = Packet(None, 0, memoryview(bytearray(data + size)), 0)
         self.map = bytearray(size >> 3)
         self.key = None
         self.begin(None, 0)
@@ -96,7 +88,7 @@ def mark(units: ptr8, first: int, last: int) -> int:
 
 class Reassembly:
     def __init__(self, timers, registry):
-        self.count = registry.add(Counters("reassembly", COUNTS, DROPS)).count
+        self.count = registry.add(Counters(self.name, COUNTS, DROPS)).count
         self.timers = timers
         self.timer = timers.timer(self.sweep)
         self.size = REASSEMBLY_SIZE
@@ -105,14 +97,13 @@ class Reassembly:
         self.deliver = None
         self.expired = None
 
-    def receive(self, packet):
-        """A fragment; its header has been checked by ip4."""
+    def add(self, packet, key, at, start, more):
+        """A fragment: the bytes from `at` to the end of `packet` belong at `start` of a datagram.
+
+        `key` tells datagrams apart.
+        """
         buffer = packet.buffer
-        transport = buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8
-        flags = buffer[DATAGRAM + FLAGS_OFFSET]
-        more = flags & MORE_FRAGMENTS
-        start = ((flags & OFFSET) << 8 | buffer[DATAGRAM + FLAGS_OFFSET + 1]) << 3
-        length = packet.end - transport
+        length = packet.end - at
         end = start + length
         self.count(_FRAGMENTS)
         if length == 0 or (more and length & 7):
@@ -121,12 +112,6 @@ class Reassembly:
         if end > self.size:
             self.count(_TOO_LONG)
             return
-        # RFC 791: source, destination, identification and protocol tell datagrams apart.
-        key = (
-            bytes(buffer[DATAGRAM + FROM : DATAGRAM + TO + 4])
-            + bytes(buffer[DATAGRAM + IDENTIFICATION : DATAGRAM + IDENTIFICATION + 2])
-            + bytes(buffer[DATAGRAM + PROTO : DATAGRAM + PROTO + 1])
-        )
         datagram = self.find(key)
         if datagram is None:
             return
@@ -140,26 +125,24 @@ class Reassembly:
         first = start >> 3
         last = (end + 7) >> 3
         data = datagram.packet.buffer
+        place = self.data + start
         already = mark(units, first, last)
         if already:
             same = already == last - first
-            here = data[DATA + start : DATA + end]
-            if same and here == buffer[transport : transport + length]:
+            if same and data[place : place + length] == buffer[at : at + length]:
                 self.count(_REPEATED)
             else:
                 self.discard(datagram, _OVERLAP)
             return
-        data[DATA + start : DATA + end] = buffer[transport : transport + length]
+        data[place : place + length] = buffer[at : at + length]
         datagram.have += last - first
         datagram.highest = max(datagram.highest, end)
         datagram.flags |= buffer[FLAGS]
         if not more:
             datagram.total = end
         if start == 0:
-            # The header of the first fragment is the datagram's (RFC 791), without its options.
             datagram.lead = length
-            data[DATAGRAM:DATA] = buffer[DATAGRAM : DATAGRAM + SIZE]
-            data[DATAGRAM] = 0x45
+            self.lead(datagram, packet)
         if datagram.total >= 0 and datagram.have == (datagram.total + 7) >> 3:
             self.finish(datagram)
 
@@ -185,7 +168,7 @@ class Reassembly:
                 oldest = datagram
         if free is None and len(self.datagrams) < self.most:
             try:
-                free = Datagram(self.size)
+                free = Datagram(self.size, self.data)
                 self.datagrams.append(free)
             except MemoryError:
                 if oldest is None:
@@ -211,17 +194,8 @@ class Reassembly:
         """All is here: write a header for the whole and let it rise."""
         packet = datagram.packet
         data = packet.buffer
-        end = DATA + datagram.total
-        length = end - DATAGRAM
-        data[DATAGRAM + LENGTH] = length >> 8
-        data[DATAGRAM + LENGTH + 1] = length & 0xFF
-        data[DATAGRAM + FLAGS_OFFSET] = 0
-        data[DATAGRAM + FLAGS_OFFSET + 1] = 0
-        data[DATAGRAM + CHECKSUM] = 0
-        data[DATAGRAM + CHECKSUM + 1] = 0
-        total = partial(data, DATAGRAM, DATA, 0) ^ 0xFFFF
-        data[DATAGRAM + CHECKSUM] = total & 0xFF
-        data[DATAGRAM + CHECKSUM + 1] = total >> 8
+        end = self.data + datagram.total
+        self.whole(datagram, end)
         data[END] = end & 0xFF
         data[END + 1] = end >> 8
         data[FLAGS] = datagram.flags | REASSEMBLED
@@ -247,17 +221,16 @@ class Reassembly:
                 continue
             self.count(_EXPIRED)
             if datagram.lead:
-                # RFC 1122 3.3.2: tell the sender, if the first fragment came.
+                # RFC 1122 3.3.2, RFC 8200 4.5: tell the sender, if the first fragment came.
                 self.tell(datagram)
         if wait:
             self.timer.start(wait)
 
     def tell(self, datagram):
         data = datagram.packet.buffer
-        end = DATA + datagram.lead  # behind it may lie what is left of another datagram
+        end = self.data + datagram.lead  # behind it may lie what is left of another datagram
         data[END] = end & 0xFF
         data[END + 1] = end >> 8
         data[FLAGS] = datagram.flags
-        data[16:20] = data[DATAGRAM + FROM : DATAGRAM + FROM + 4]
-        data[32:36] = data[DATAGRAM + TO : DATAGRAM + TO + 4]
+        self.first(data)
         self.expired(datagram.packet)

@@ -196,7 +196,7 @@ def test_no_memory_for_reassembly(monkeypatch):
     assert station.drops == {"reassembly.no_memory": 1}
 
 
-def no_memory(size):
+def no_memory(size, data):
     raise MemoryError
 
 
