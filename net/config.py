@@ -6,8 +6,8 @@ from micropython import const
 # again.  A power of two.
 NEIGHBOURS = const(64)
 
-# Packets that wait for neighbours to answer, all in all.  They are missing from the transmit pool,
-# so that a flood from addresses where nobody is must not hold many.
+# Packets that wait for neighbours to answer, all in all: a datagram of 12 KB in fragments.  They are
+# missing from the transmit pool, so that a flood from addresses where nobody is must not hold many.
 WAITING = const(8)
 
 # Paths: 32 bytes each.  A destination in this table costs no route and no neighbour look-up, which
@@ -75,3 +75,34 @@ EXTENSION_OPTIONS = const(16)
 # TCP's retransmission timeout (RFC 6298): the floor under the variance, and the longest.
 TCP_RTO_MIN_MS = const(200)
 TCP_RTO_MAX_MS = const(60_000)
+
+# NTP: servers that are asked at a time, about 1 KB each.  Four outvote one that is wrong.
+NTP_SERVERS = const(4)
+
+# HTTP.  A head (request line and fields) of so many bytes, a target of so many, so many fields.
+HTTP_HEAD = const(8192)
+HTTP_TARGET = const(4096)
+HTTP_FIELDS = const(64)
+
+# The body that is collected for a handler; what all connections together may have collected, and
+# kept of requests that are not their turn.
+HTTP_BODY = const(65_536)
+HTTP_KEPT = const(1_048_576)
+
+# Patience: a connection without a request; a head from its first byte on; a body; a client that
+# does not read; one that was refused and goes on sending.
+HTTP_IDLE_MS = const(60_000)
+HTTP_HEAD_MS = const(10_000)
+HTTP_BODY_MS = const(30_000)
+HTTP_WRITE_MS = const(60_000)
+HTTP_LINGER_MS = const(5_000)
+
+# Connections at a time.
+HTTP_CONNECTIONS = const(10_000)
+
+# Heads that were answered lately, byte for byte: so many (a power of two), up to so many bytes.
+HTTP_KNOWN = const(16)
+HTTP_KNOWN_SIZE = const(508)
+
+# Datagrams that the module `socket` keeps for whoever has not received them yet, for each socket.
+SOCKET_BYTES = const(32768)

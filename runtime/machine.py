@@ -12,6 +12,7 @@ class Machine:
     log, settings   lines out, words in
     counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
     random          numbers nobody has to keep secret
+    clock           the time of day once somebody asks for it (runtime/clock.py, clock_of)
     entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
 
@@ -25,6 +26,7 @@ class Machine:
         self.loop = loop
         self.random = random
         self.uptime_ms = clock
+        self.clock = None
         self.entropy = None
         self.nics = []
         self.inet = None
