@@ -1,0 +1,3 @@
+"""The name that `hashlib` had in MicroPython of old."""
+
+from hashlib import *

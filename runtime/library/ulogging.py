@@ -1,0 +1,3 @@
+"""The name that `logging` had in MicroPython of old."""
+
+from logging import *

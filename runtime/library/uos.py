@@ -1,0 +1,3 @@
+"""The name that `os` had in MicroPython of old."""
+
+from os import *

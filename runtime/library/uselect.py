@@ -1,0 +1,3 @@
+"""The name that `select` had in MicroPython of old."""
+
+from select import *

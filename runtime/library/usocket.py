@@ -1,0 +1,3 @@
+"""The name that `socket` had in MicroPython of old."""
+
+from socket import *

@@ -1,0 +1,3 @@
+"""The name that `ssl` had in MicroPython of old."""
+
+from ssl import *

@@ -1,0 +1,3 @@
+"""The name that `time` had in MicroPython of old."""
+
+from time import *

@@ -1,0 +1,13 @@
+"""The stack of a service that only imports `socket`: IPv4 and whatever the settings say.
+
+It is in an image whose service composes no stack of its own (tools/image/closure.py).
+"""
+
+from net.dhcp import Dhcp
+from net.inet import Inet
+from net.tcp import Tcp
+from net.udp import Udp
+
+
+def make(machine):
+    return Inet(machine, udp=Udp, tcp=Tcp, configure=Dhcp)
