@@ -22,14 +22,14 @@ front of a packet.
 
      state        means                                    at its deadline
      FREE         nothing
-     INCOMPLETE   asked, not answered; holds one packet    ask again, at last FAILED
+     INCOMPLETE   asked, not answered; packets wait        ask again, at last FAILED
      REACHABLE    answered                                 used meanwhile: PROBING, else FREE
      PROBING      as REACHABLE, asked again by unicast     ask again, at last FREE
      FAILED       nobody answers; packets are dropped      FREE
 
 Law: only what we asked for or what asks for us makes an entry; everything else can at most update
-one.  At most one packet waits for a neighbour; a newer one takes its place (RFC 1122 2.3.2.2).
-Neighbours in use keep their rows, whoever else is asked for.
+one.  So many packets wait for neighbours as config.py says, whole datagrams in fragments among them
+(RFC 1122 2.3.2.2: at least one); neighbours in use keep their rows, whoever else is asked for.
 Above: ip4.resolve.  Below: nic.transmit; sideways: changed (ip4 forgets), conflict (dhcp).
 Left out: proxy ARP, reverse ARP; entries never change because of traffic above (RFC 1122 2.3.2.1
 names it as one of several ways).
@@ -117,8 +117,7 @@ class Arp:
         self.rows = NEIGHBOURS
         self.table = bytearray(NEIGHBOURS * ROW)
         self.last = bytearray([NEIGHBOURS - 1])
-        self.queue = [None] * NEIGHBOURS
-        self.waiting = 0  # packets in it
+        self.queue = []  # packets that wait
         self.counters = registry.add(Counters("arp", COUNTS, DROPS))
         self.timers = timers
         self.timer = timers.timer(self.sweep)
@@ -183,16 +182,40 @@ class Arp:
             self.counters.count(_UNRESOLVED)
             packet.release()
             return False
-        index = row // ROW
-        if self.queue[index]:
-            self.drop(index, _SUPERSEDED)
-        if self.waiting == WAITING:
-            self.counters.count(_CROWDED)
-            packet.release()
-        else:
-            self.queue[index] = packet
-            self.waiting += 1
+        self.keep(packet, hop)
         return False
+
+    # Packets that wait, in the order they came; whom for, their heads say.
+
+    def keep(self, packet, hop):
+        """Let a packet wait.  Of too many, the oldest of the neighbour that has most is dropped."""
+        queue = self.queue
+        if len(queue) == WAITING:
+            hops = [self.hop(other) for other in queue]
+            mine = hops.count(hop)
+            most = max([hops.count(other) for other in hops])
+            if mine < most - 1:
+                victim = max(hops, key=hops.count)
+            elif mine:
+                victim = hop  # RFC 1122 2.3.2.2: the latest is the one worth keeping
+            else:
+                self.counters.count(_CROWDED)
+                packet.release()
+                return
+            self.drop(hops.index(victim), _SUPERSEDED)
+        queue.append(packet)
+
+    def hop(self, packet):
+        return bytes(packet.buffer[NEXT_HOP : NEXT_HOP + 4])
+
+    def drop(self, index, why):
+        self.counters.count(why)
+        self.queue.pop(index).release()
+
+    def drop_all(self, hop, why):
+        for index in range(len(self.queue) - 1, -1, -1):
+            if self.hop(self.queue[index]) == hop:
+                self.drop(index, why)
 
     def push(self, packet, destination, protocol):
         """Write the link header."""
@@ -244,20 +267,12 @@ class Arp:
     def forget(self, row):
         """Make a row free."""
         table = self.table
-        index = row // ROW
-        if self.queue[index]:
-            self.drop(index, _UNRESOLVED)
+        if table[row + STATE] == INCOMPLETE:
+            self.drop_all(table[row : row + 4], _UNRESOLVED)
         if table[row + STATE] in (REACHABLE, PROBING):
             self.changed(table[row : row + 4])
         table[row + STATE] = FREE
         table[row : row + 4] = NOBODY
-
-    def drop(self, index, why):
-        packet = self.queue[index]
-        self.queue[index] = None
-        self.waiting -= 1
-        self.counters.count(why)
-        packet.release()
 
     def wait(self, row, ms):
         """Look at this row again after so long."""
@@ -286,14 +301,18 @@ class Arp:
             table[row + USED] = 0
         self.counters.count(_LEARNED)
         self.wait(row, REACHABLE_MS)
-        index = row // ROW
-        packet = self.queue[index]
-        if packet:
-            self.queue[index] = None
-            self.waiting -= 1
-            table[row + USED] = 1
-            self.push(packet, mac, ethernet.IP4)
-            self.transmit(packet)
+        if known:
+            return
+        hop = bytes(table[row : row + 4])
+        index = 0
+        while index < len(self.queue):
+            if self.hop(self.queue[index]) == hop:
+                packet = self.queue.pop(index)
+                table[row + USED] = 1
+                self.push(packet, mac, ethernet.IP4)
+                self.transmit(packet)
+            else:
+                index += 1
 
     def sweep(self):
         """Do what is due; wake up again for the next deadline, if there is one."""
@@ -334,9 +353,7 @@ class Arp:
             return 0
         elif state == INCOMPLETE and table[row + TRIED] >= TRIES:
             # Nobody there.  For a while do not even ask (RFC 1122 2.3.2.1: no flood of requests).
-            index = row // ROW
-            if self.queue[index]:
-                self.drop(index, _UNRESOLVED)
+            self.drop_all(bytes(table[row : row + 4]), _UNRESOLVED)
             table[row + STATE] = FAILED
             self.wait(row, HOLD_MS)
             return HOLD_MS

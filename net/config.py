@@ -6,8 +6,8 @@ from micropython import const
 # again.  A power of two.
 NEIGHBOURS = const(64)
 
-# Packets that wait for neighbours to answer, all in all: a datagram of 12 KB in fragments.  They are
-# missing from the transmit pool, so that a flood from addresses where nobody is must not hold many.
+# Packets that wait for neighbours to answer, all in all: a datagram of 12 KB in fragments.  They
+# are missing from the transmit pool: a flood from addresses where nobody is must not hold many.
 WAITING = const(8)
 
 # Paths: 32 bytes each.  A destination in this table costs no route and no neighbour look-up, which

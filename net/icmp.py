@@ -229,6 +229,9 @@ class Icmp:
     def unreachable(self, packet, code):
         self.complain(packet, UNREACHABLE, code)
 
+    def port_unreachable(self, packet):
+        self.complain(packet, UNREACHABLE, PORT_UNREACHABLE)
+
     def reassembly_time_exceeded(self, packet):
         self.complain(packet, TIME_EXCEEDED, REASSEMBLY)
 

@@ -39,6 +39,17 @@ class Inet(Stack):
         self.begin([self.internet4], udp, tcp)
         self.internet4.configure(first, configure)
 
+    def attach(self, nic, address=None, gateway=None, mtu=0, dns=(), configure=None):
+        """One more interface, with an address of its own; returns it.
+
+        `address`, `gateway` and `dns` are texts as in the settings; without an address it comes
+        from the settings (`eth1.address=10.1.0.2/24`), or from `configure`, such as Dhcp.
+        """
+        interface = self.internet4.attach(self.add_interface(nic))
+        self.rewire()
+        self.internet4.configure(interface, configure, address, gateway, mtu, dns)
+        return interface
+
     @property
     def address(self):
         return self.first.address

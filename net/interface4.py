@@ -41,7 +41,8 @@ class Interface4:
         interface.parts.append(self)
 
     def wire(self):
-        nic, ethernet, arp, ip4, icmp = self.nic, self.ethernet, self.arp, self.ip4, self.icmp
+        interface, ethernet = self.interface, self.ethernet
+        arp, ip4, icmp = self.arp, self.ip4, self.icmp
         fragmentation, reassembly = self.fragmentation, self.reassembly
 
         # Frames rise ...
@@ -52,16 +53,16 @@ class Interface4:
         ip4.icmp = icmp.receive
 
         # ... and fall.
-        icmp.allocate = nic.allocate
+        icmp.allocate = interface.allocate
         icmp.send = ip4.send
         icmp.send_long = fragmentation.send
-        fragmentation.allocate = nic.allocate
+        fragmentation.allocate = interface.allocate
         fragmentation.output = ip4.send
         ip4.fragment = fragmentation.fragment
         ip4.resolve = arp.resolve
-        ip4.transmit = nic.transmit
-        arp.allocate = nic.allocate
-        arp.transmit = nic.transmit
+        ip4.transmit = interface.transmit
+        arp.allocate = interface.allocate
+        arp.transmit = interface.transmit
 
         # News travels sideways.
         ip4.refuse = icmp.unreachable
@@ -70,6 +71,7 @@ class Interface4:
         fragmentation.path_mtu = ip4.path_mtu
         arp.changed = ip4.forget
         arp.conflict = self.conflict
+        self.routes.changed = self.rerouted
 
     def speak(self, protocol, transport):
         """Let a transport hear its protocol, and the bad news about it."""
@@ -87,6 +89,11 @@ class Interface4:
 
     def ignore(self, about):
         pass
+
+    def rerouted(self):
+        """Paths may lead elsewhere now, and sources differ."""
+        self.ip4.forget(ip4.NOWHERE)
+        self.stack.changes += 1
 
     # Configuration.
 
@@ -118,6 +125,7 @@ class Interface4:
             mtu,
             by,
         )
+        self.internet.readdressed()
         self.stack.configured()
 
     def deconfigure(self):
@@ -128,6 +136,7 @@ class Interface4:
         self.gateway = None
         self.stack.learn(self)
         self.arp.configure(ip4.NOWHERE)
+        self.internet.readdressed()
         self.log.warning("%s: no address", self.name)
 
     def conflict(self, mac):

@@ -1,12 +1,35 @@
 """Internet4: IPv4 as a family of a stack (see net/stack.py): its interfaces, and which one to use.
 
-Settings: address=10.0.0.2/24 gateway=10.0.0.1 mtu=1400 dns=10.0.0.1,10.0.0.3
+Settings: address=10.0.0.2/24 gateway=10.0.0.1 mtu=1400 dns=10.0.0.1,10.0.0.3; those of a second
+interface have its name in front: eth1.address=10.1.0.2/24.
+
+Several interfaces follow the strong model of RFC 1122 section 3.3.4.2: an interface accepts only
+its own addresses, and a datagram leaves by the interface whose address is its source.  So an answer
+goes back where the question came from, a connection stays where it began, and routes decide when
+the source is chosen: the interface that has the longest prefix of the destination (of equals, the
+one attached first), then its gateway.  With one interface nothing of this is on the way of packets.
 """
 
-from net.address import parse, parse_interface
-from net.interface4 import Interface4
+import micropython
+from micropython import const
 
-PORT_UNREACHABLE = 3
+from net.address import parse, parse_interface
+from net.config import INTERFACES
+from net.interface4 import Interface4
+from runtime.counters import Counters
+
+DROPS = ("source", "no_route")
+_SOURCE = const(0)
+_NO_ROUTE = const(1)
+
+# State behind the counters: how many interfaces, their addresses.
+_COUNT = const(8)
+_ADDRESSES = const(12)
+
+SOURCE = const(16)
+DESTINATION = const(32)
+NOWHERE = b"\x00\x00\x00\x00"
+EVERYBODY = b"\xff\xff\xff\xff"
 
 
 class Internet4:
@@ -15,39 +38,80 @@ class Internet4:
     def __init__(self, stack):
         self.stack = stack
         self.interfaces = []
+        self.spoken = []
         self.output = None
         self.send_long = None
+        self.refuse = None
 
     def attach(self, interface):
         """Speak IPv4 on this interface, too."""
+        if len(self.interfaces) == INTERFACES:
+            raise OSError(f"{INTERFACES} interfaces: INTERFACES in net/config.py says so")
         mine = Interface4(self, interface)
         self.interfaces.append(mine)
+        for protocol, transport in self.spoken:
+            mine.speak(protocol, transport)
         if len(self.interfaces) == 1:
             self.output = mine.ip4.send
             self.send_long = mine.fragmentation.send
+            self.refuse = mine.icmp.port_unreachable
+        else:
+            self.become_several()
         return mine
 
-    def configure(self, interface, configure):
-        """Give it its address: by the settings, else by whom `configure` names."""
+    def become_several(self):
+        """From now on every packet is asked where it comes from."""
+        if len(self.interfaces) == 2:
+            self.state = bytearray(_ADDRESSES + 4 * INTERFACES)
+            self.count = self.stack.registry.add(Counters("ip4", (), DROPS, self.state)).count
+            self.senders = []
+        self.senders = [interface.ip4.send for interface in self.interfaces]
+        self.output = self.send
+        self.send_long = self.send_long_from
+        self.refuse = self.refuse_from
+        self.readdressed()
+
+    def readdressed(self):
+        """An interface has another address."""
+        self.stack.changes += 1
+        if len(self.interfaces) > 1:
+            state = self.state
+            state[_COUNT] = len(self.interfaces)
+            at = _ADDRESSES
+            for interface in self.interfaces:
+                state[at : at + 4] = interface.address or NOWHERE
+                at += 4
+
+    def configure(self, interface, configure, address=None, gateway=None, mtu=0, dns=()):
+        """Give it its address: the one given, else by the settings, else by whom is named."""
         settings = self.stack.settings
-        if settings.get("address"):
-            address, length = parse_interface(settings.get("address"))
-            gateway = settings.get("gateway")
-            names = settings.get("dns")
-            interface.configure(
-                address,
-                length,
-                gateway=parse(gateway) if gateway else None,
-                mtu=int(settings.get("mtu", 0)),
-                dns=[parse(name) for name in names.split(",")] if names else [],
-                by="settings",
-            )
+        first = "" if interface is self.interfaces[0] else interface.name + "."
+        by = "settings"
+        if address:
+            by = "the service"
+        elif settings.get(first + "address"):
+            address = settings.get(first + "address")
+            gateway = settings.get(first + "gateway")
+            mtu = int(settings.get(first + "mtu", 0))
+            names = settings.get(first + "dns")
+            dns = names.split(",") if names else []
         elif configure:
             interface.configuration = configure(interface)
+            return
         else:
             raise ValueError("no address: set address=10.0.0.2/24, or pass configure=Dhcp")
+        address, length = parse_interface(address)
+        interface.configure(
+            address,
+            length,
+            gateway=parse(gateway) if gateway else None,
+            mtu=mtu,
+            dns=[parse(name) for name in dns],
+            by=by,
+        )
 
     def speak(self, protocol, transport):
+        self.spoken.append((protocol, transport))
         for interface in self.interfaces:
             interface.speak(protocol, transport)
 
@@ -55,14 +119,77 @@ class Internet4:
     def configured(self):
         return bool([interface for interface in self.interfaces if interface.address])
 
-    def refuse(self, packet):
-        self.interfaces[0].icmp.unreachable(packet, PORT_UNREACHABLE)
+    def held(self):
+        return [packet for interface in self.interfaces for packet in interface.arp.queue]
+
+    # Which interface?
+
+    def towards(self, destination):
+        """The interface of the route to there, or None."""
+        best = None
+        longest = -1
+        for interface in self.interfaces:
+            if not interface.address:
+                continue
+            if interface.address == destination:
+                return interface
+            length = interface.routes.match(destination)
+            if length > longest:
+                best = interface
+                longest = length
+        if not best and destination[0] >= 224:
+            # A group, or everybody on the link: the first link will do.
+            best = [interface for interface in self.interfaces if interface.address][:1]
+            return best[0] if best else None
+        return best
+
+    def owner(self, address):
+        """The interface that has this address, or None."""
+        for interface in self.interfaces:
+            if interface.address == address:
+                return interface
+        return None
 
     def source_for(self, destination):
-        return self.interfaces[0].address
+        interface = self.towards(destination)
+        return interface.address if interface else None
 
     def path_mtu(self, destination):
-        return self.interfaces[0].ip4.path_mtu(destination)
+        interface = self.towards(destination) or self.interfaces[0]
+        return interface.ip4.path_mtu(destination)
 
     def is_local(self, address):
-        return bool([i for i in self.interfaces if i.address == address])
+        return self.owner(address) is not None
+
+    # Several interfaces: the ways out.
+
+    @micropython.viper
+    def send(self, packet):
+        """By the interface whose address is the source."""
+        source = ptr32(packet.buffer)[SOURCE >> 2]
+        state = ptr32(self.state)
+        i = 0
+        while i < state[_COUNT >> 2]:
+            if state[(_ADDRESSES >> 2) + i] == source and source != 0:
+                self.senders[i](packet)
+                return
+            i += 1
+        self.drop(packet)
+
+    def drop(self, packet):
+        # No source: none was found for this destination.
+        source = packet.buffer[SOURCE : SOURCE + 4]
+        self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
+        packet.release()
+
+    def send_long_from(self, protocol, source, destination, buffer, start, end):
+        interface = self.owner(source)
+        if not interface:
+            self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
+            return False
+        return interface.fragmentation.send(protocol, source, destination, buffer, start, end)
+
+    def refuse_from(self, packet):
+        interface = self.owner(packet.destination)
+        if interface:
+            interface.icmp.port_unreachable(packet)

@@ -8,6 +8,7 @@ matches is the longest.  A gateway of 0.0.0.0 means on-link: the destination is 
      |    prefix     |     mask      |    gateway    |
      +---------------+---------------+---------------+
 
+Each interface has a table of its own (internet4.py says how they are one).
 Left out: metrics and several routes to one prefix; a gateway need not be on a prefix of its own
 (RFC 3442 gives such to hosts whose mask is 255.255.255.255), it is a neighbour by definition.
 """
@@ -16,6 +17,7 @@ import micropython
 from micropython import const
 
 from net.address import apply, mask, text
+from net.address import length as length_of
 from net.config import ROUTES
 
 PREFIX = const(0)
@@ -32,9 +34,14 @@ class Routes:
     def __init__(self):
         self.table = bytearray(ROUTES * ROW)
         self.count = 0
+        self.changed = self.ignore  # slot ()
+
+    def ignore(self):
+        pass
 
     def clear(self):
         self.count = 0
+        self.changed()
 
     def add(self, prefix, length, gateway=ON_LINK):
         """A route; the same prefix again replaces the gateway.  False: the table is full."""
@@ -45,6 +52,7 @@ class Routes:
             start = at * ROW
             if table[start : start + GATEWAY] == row:
                 table[start + GATEWAY : start + ROW] = gateway
+                self.changed()
                 return True
             if bytes(table[start + MASK : start + GATEWAY]) < mask(length):
                 break
@@ -56,7 +64,30 @@ class Routes:
         table[at * ROW + ROW : end + ROW] = table[at * ROW : end]
         table[at * ROW : at * ROW + ROW] = row + gateway
         self.count += 1
+        self.changed()
         return True
+
+    def remove(self, prefix, length):
+        """False: there is no such route."""
+        table = self.table
+        row = apply(prefix, mask(length)) + mask(length)
+        for start in range(0, self.count * ROW, ROW):
+            if table[start : start + GATEWAY] == row:
+                end = self.count * ROW
+                table[start : end - ROW] = table[start + ROW : end]
+                self.count -= 1
+                self.changed()
+                return True
+        return False
+
+    def match(self, destination):
+        """The length of the longest prefix that `destination` (4 bytes) has; -1: no route."""
+        table = self.table
+        for start in range(0, self.count * ROW, ROW):
+            net = bytes(table[start + MASK : start + GATEWAY])
+            if apply(destination, net) == table[start : start + MASK]:
+                return length_of(net)
+        return -1
 
     def items(self):
         """Pairs of "10.0.0.0/24" and gateway or "on-link", in the order they are tried."""

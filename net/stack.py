@@ -26,6 +26,7 @@ A family (net/internet4.py is one) has
                                       be in a multicast group (None: the interface of the route)
     family.is_local(address) -> bool  is it an address of ours
     family.configured                 there is an address
+    family.held()                     packets that wait for neighbours; a transport may have it, too
 
 and tells `stack.configured()` when an address came or changed, `stack.learn(self, dns=[...])` what
 a server said about the network.
@@ -48,6 +49,7 @@ inet.search, inet.ntp, inet.on_configured, inet.when_configured(callback), inet.
 inet.counters, inet.drops.
 """
 
+from net.copying import Copying
 from net.ethernet import Ethernet
 
 UDP = 17
@@ -55,15 +57,20 @@ TCP = 6
 
 
 class Interface:
-    """A nic, its Ethernet layer, and who wants to know about its link."""
+    """A nic, its Ethernet layer, and who wants to know about its link.
 
-    def __init__(self, stack, nic, registry):
+    Layers send with its `allocate` and `transmit`, which takes packets of other nics, too.
+    """
+
+    def __init__(self, stack, nic, registry, transmit=None):
         self.stack = stack
         self.nic = nic
         self.name = nic.name
         self.registry = registry
         self.parts = []
         self.ethernet = Ethernet(nic.mac, registry)
+        self.allocate = nic.allocate
+        self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
         nic.on_link = self.link
 
@@ -144,7 +151,13 @@ class Stack:
 
     def add_interface(self, nic):
         """One more nic; the families still have to be attached to it."""
-        interface = Interface(self, nic, Renamed(self.registry, nic.name))
+        packet = self.allocate()
+        if not packet:
+            raise MemoryError("attach interfaces before all packets are in use")
+        packet.release()
+        registry = Renamed(self.registry, nic.name)
+        transmit = Copying(nic, packet.pool, registry).transmit
+        interface = Interface(self, nic, registry, transmit)
         self.interfaces.append(interface)
         self.offloads &= getattr(nic, "offloads", 0)
         return interface
@@ -168,6 +181,11 @@ class Stack:
     def is_local(self, address):
         family = self.family(address)
         return family.is_local(address) if family else False
+
+    def held(self):
+        """The transmit packets that wait for something to happen."""
+        parts = self.families + [self.udp, self.tcp]  # noqa: RUF005 (MicroPython)
+        return [packet for part in parts if hasattr(part, "held") for packet in part.held()]
 
     # News.
 

@@ -43,7 +43,7 @@ class Random:
 
 
 class World:
-    """The clock, the one wire all nics are on, and what is under way."""
+    """The clock, the wires (one, unless nics say otherwise), and what is under way."""
 
     def __init__(self, start=0x3FFFFF00, delay=1):
         # Soon after the start the clock wraps around, as it does in the machine every 12 days.
@@ -61,7 +61,7 @@ class World:
     def send(self, sender, frame):
         self.frames.append((self.time, sender.name, frame))
         for nic in self.nics:
-            if nic is not sender and nic.link and sender.link:
+            if nic is not sender and nic.wire == sender.wire and nic.link and sender.link:
                 self.later(self.delay, nic.hear, frame)
 
     def later(self, delay, call, argument=None):
@@ -117,7 +117,8 @@ class World:
 class Nic:
     """One station's card.  What it hears is lent to `receive`; what it sends goes on the wire."""
 
-    def __init__(self, world, name, mac, mtu=1500, packets=16):
+    def __init__(self, world, name, mac, mtu=1500, packets=16, wire=0):
+        self.wire = wire
         self.world = world
         self.name = name
         self.mac = mac
@@ -187,7 +188,7 @@ class Host:
         """Packets of this pool that wait in the stack or in a wrapper for something to happen."""
         held = []
         if self.inet:
-            held += [packet for packet in self.inet.arp.queue if packet]
+            held += self.inet.held()
         nic = self.nic
         while nic is not self.card:
             held += nic.held
