@@ -110,9 +110,8 @@ def parse(b: ptr8, start: int, end: int, out: ptr32) -> int:
                     scale = LARGEST_SCALE
                 out[OUT_SCALE] = scale
                 found |= HAS_SCALE
-        elif kind == SACK_PERMITTED_KIND:
-            if length == 2:
-                found |= HAS_SACK_PERMITTED
+        elif kind == SACK_PERMITTED_KIND and length == 2:
+            found |= HAS_SACK_PERMITTED
         i += length
     return found
 

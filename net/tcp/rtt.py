@@ -1,8 +1,8 @@
 """Round-trip time and the retransmission timeout: RFC 6298, RFC 7323 section 4, Karn's rule.
 
     start(block)                    before the SYN: one second
-    sent(block, now)                new data was sent, snd_nxt is behind it: time it if none is timed
-    measured = acknowledged(block, now, echoed)   snd_una has advanced; the round trip in ms, or -1
+    sent(block, now)                new data was sent, up to snd_max
+    measured = acknowledged(block, now, echoed)   snd_una has advanced; ms, or -1
     resent(block)                   a retransmission: what is being timed is worthless (Karn)
     backoff(block)                  a timeout: twice as long next time (RFC 6298 5.5)
     handshake_lost(block)           the SYN was sent again: begin data with 3 s (RFC 6298 5.7)
@@ -11,9 +11,9 @@
 modulo 2^30; when they wrap, whoever owns the clock adds 2^30 to the TS_OFFSET of each connection,
 so that the peer sees 32 bits that never go back.
 
-The filter takes one sample per round trip, for which its gains 1/8 and 1/4 are meant (RFC 7323 4.2);
-a timestamp only lets the sample be taken in spite of a retransmission.  SRTT is kept in 1/8 ms and
-RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division (Jacobson 1988).
+The filter takes one sample per round trip, for which its gains 1/8 and 1/4 are meant (RFC 7323
+4.2); a timestamp only lets the sample be taken in spite of a retransmission.  SRTT is kept in
+1/8 ms and RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division (Jacobson 1988).
 
 RFC 6298 (2.4) wants at least a second.  Like Linux we put a floor of RTO_MIN_MS under the variance
 instead: then a delayed acknowledgement (200 ms and less in every system that matters) does not

@@ -6,7 +6,7 @@ HalfSipHash, with words of 32 bits, costs a fifth of it and spreads connections 
 a table, where a peer gains nothing but time by guessing it.
 
     start = schedule(key)           16 random bytes -> the state every hash begins with, 48 bytes
-    siphash(start, state, message, length)      state: 32 bytes of scratch; the first 8 are the result
+    siphash(start, state, message, length)      the result is state[0:8], of 32 bytes
     half = half_siphash(start, message, words)  30 bits, of so many words of 4 bytes
 
 A message is zero behind its `length`, up to a multiple of 8.
@@ -24,8 +24,8 @@ def schedule(key):
     """The states of both hashes before the first word, from 16 bytes nobody else knows."""
     if len(key) != 16:
         raise ValueError(f"a key has 16 bytes, not {len(key)}")
-    plain = b"uespemos" b"modnarod" b"arenegyl" b"setybdet"
-    half = b"\0\0\0\0" b"\0\0\0\0" b"egyl" b"bdet"
+    plain = b"uespemosmodnarodarenegylsetybdet"
+    half = b"\0\0\0\0\0\0\0\0egylbdet"
     start = bytearray(48)
     for i in range(32):
         start[i] = plain[i] ^ key[i & 15]
