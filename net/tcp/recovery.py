@@ -6,19 +6,17 @@ For each acknowledgement TCP calls, in this order:
     acknowledged(block, acked, now, ms)       if snd_una has advanced, by `acked` (ms: rtt.py's)
     duplicate(block, new, now)                if it is a duplicate: RFC 5681 2, or `new` is not 0
 
-and when there may be something to send, until it says 0 or the peer's window is full:
+and when there may be something to send:
 
-    kind = next_segment(block, fresh)         `fresh`: bytes of new data that may be sent by every
-                                              rule but congestion's
-    NOTHING (0)
-    RESEND (1)                                HOLE_LENGTH bytes, at HOLE bytes from snd_una, again
-    FRESH (2)                                 new data, HOLE_LENGTH bytes of it at most
-    resent(block, length)                     after sending so much of what RESEND asked for
+    while next_hole(block):                   HOLE_LENGTH bytes, at HOLE bytes from snd_una, are to
+        ...                                   be sent again
+        resent(block, length)                 so much of them was
+    allowed(block)                            then: bytes of new data that may go out
 
     timed_out(block, now)                     the retransmission timer fired, snd_una is unanswered
 
-"Bytes" are sequence numbers: a FIN at the end of a hole counts for one.  Only RESEND goes back:
-snd_nxt is where a retransmission after a timeout has come to, and snd_max elsewhere.
+"Bytes" are sequence numbers: a FIN at the end of a hole counts for one.  After a timeout snd_nxt is
+how far the repair has come; else it is snd_max.
 
 Three states: all is well; RECOVERING, from a fast retransmit until RECOVER is acknowledged;
 TIMED_OUT, from a timeout until then.  In the second, what SACK shows to be lost goes out within the
@@ -37,9 +35,6 @@ from micropython import const
 
 from net.tcp import congestion, rtt, scoreboard
 
-NOTHING = const(0)
-RESEND = const(1)
-FRESH = const(2)
 DUP_THRESH = const(3)
 LOST = const(2)  # scoreboard.hole_at
 
@@ -48,7 +43,9 @@ FLAGS = const(11)
 SND_UNA = const(13)
 SND_NXT = const(14)
 SND_MAX = const(15)
+SND_WND = const(16)
 ISS = const(19)
+QUEUED = const(23)
 MSS = const(28)
 BACKOFF = const(44)
 RETRANSMITS = const(47)
@@ -171,7 +168,10 @@ def duplicate(block: ptr32, new: int, now: int):
 
 @micropython.viper
 def allowed(block: ptr32) -> int:
-    """Bytes that congestion control lets out now."""
+    """Bytes that congestion control lets out now; and a note whether that is what holds us back.
+
+    To be asked when there is something to be sent.
+    """
     flags = block[FLAGS]
     window = block[CWND]
     if flags & SACK_OK == 0 and flags & TIMED_OUT == 0:
@@ -190,54 +190,55 @@ def allowed(block: ptr32) -> int:
         pipe = block[SCRATCH]
     else:
         pipe = int(scoreboard.set_pipe(block))
+    if window - pipe >= block[MSS]:
+        block[FLAGS] = flags & ~CWND_LIMITED
+        return window - pipe
+    block[FLAGS] = flags | CWND_LIMITED
     if pipe >= window:
         return 0
     return window - pipe
 
 
 @micropython.viper
-def next_segment(block: ptr32, fresh: int) -> int:
-    """RFC 6675 4, NextSeg, and its counterparts without SACK and without loss."""
+def next_hole(block: ptr32) -> int:
+    """What is to be sent again, into HOLE and HOLE_LENGTH; 0: nothing, or not now."""
     flags = block[FLAGS]
-    mss = block[MSS]
-    room = int(allowed(block))
-    if flags & (RECOVERING | TIMED_OUT):
-        if flags & FORCED:
-            # The segment at snd_una, whatever the window.
-            if int(scoreboard.beyond(block, 0)):
-                return RESEND
-            return NOTHING
-        if room < mss:
-            block[FLAGS] = flags | CWND_LIMITED
-            return NOTHING
-        if flags & TIMED_OUT:
-            block[SCRATCH] = block[SND_NXT] - block[SND_UNA]
-            if int(scoreboard.beyond(block, block[SCRATCH])):
-                return RESEND
-        elif flags & SACK_OK:
-            block[SCRATCH] = block[HIGH_RXT] - block[SND_UNA]
-            hole = int(scoreboard.hole_at(block, block[SCRATCH]))
-            if hole == LOST:
-                return RESEND  # (1)
-            if fresh == 0:
-                if hole:
-                    return RESEND  # (3)
-                if flags & RESCUED == 0:
-                    return int(rescue(block))  # (4)
-                return NOTHING
-    if fresh == 0:
-        block[FLAGS] = flags & ~CWND_LIMITED
-        return NOTHING
-    if room < fresh:
-        block[FLAGS] = flags | CWND_LIMITED
-        if room < mss:
-            # A full segment or nothing, unless nothing else would ever come back.
-            block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
-            if block[SCRATCH] or room == 0:
-                return NOTHING
-        fresh = room
-    block[HOLE_LENGTH] = fresh
-    return FRESH
+    if flags & (RECOVERING | TIMED_OUT) == 0:
+        return 0
+    if flags & FORCED:
+        # The segment at snd_una, whatever the window.
+        return int(scoreboard.beyond(block, 0))
+    if flags & (SACK_OK | TIMED_OUT) == 0 or int(allowed(block)) < block[MSS]:
+        return 0
+    una = block[SND_UNA]
+    if flags & TIMED_OUT:
+        block[SCRATCH] = block[SND_NXT] - una
+        length = int(scoreboard.beyond(block, block[SCRATCH]))
+        if length == 0:
+            block[SND_NXT] = block[SND_MAX]
+        return length
+    # RFC 6675 4, NextSeg.
+    block[SCRATCH] = block[HIGH_RXT] - una
+    hole = int(scoreboard.hole_at(block, block[SCRATCH]))
+    if hole == LOST:
+        return block[HOLE_LENGTH]  # (1)
+    block[SCRATCH] = block[SND_MAX] - una
+    flight = block[SCRATCH]
+    if block[QUEUED] > flight and block[SND_WND] > flight:
+        return 0  # (2): new data goes first
+    if hole:
+        return block[HOLE_LENGTH]  # (3)
+    if flags & RESCUED:
+        return 0
+    # (4): once, the last segment that is not known to have arrived.
+    low = int(highest_range(block))
+    if flight <= low:
+        return 0
+    if flight - low > block[MSS]:
+        low = flight - block[MSS]
+    block[HOLE] = low
+    block[HOLE_LENGTH] = flight - low
+    return block[HOLE_LENGTH]
 
 
 @micropython.viper
@@ -251,21 +252,6 @@ def highest_range(block: ptr32) -> int:
         if block[SCRATCH] > high:
             high = block[SCRATCH]
     return high
-
-
-@micropython.viper
-def rescue(block: ptr32) -> int:
-    """RFC 6675 4 (4): once, the last segment that is not known to have arrived."""
-    block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
-    end = block[SCRATCH]
-    low = int(highest_range(block))
-    if end <= low:
-        return NOTHING
-    if end - low > block[MSS]:
-        low = end - block[MSS]
-    block[HOLE] = low
-    block[HOLE_LENGTH] = end - low
-    return RESEND
 
 
 @micropython.viper

@@ -13,7 +13,7 @@ so that the peer sees 32 bits that never go back.
 
 The filter takes one sample per round trip, for which its gains 1/8 and 1/4 are meant (RFC 7323
 4.2); a timestamp only lets the sample be taken in spite of a retransmission.  SRTT is kept in
-1/8 ms and RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division (Jacobson 1988).
+1/8 ms and RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division.
 
 RFC 6298 (2.4) wants at least a second.  Like Linux we put a floor of RTO_MIN_MS under the variance
 instead: then a delayed acknowledgement (200 ms and less in every system that matters) does not
