@@ -19,6 +19,10 @@ from pathlib import Path
 
 RELEASE = "1744675200"  # 2025-04-15, when MicroPython 1.25.0 came out
 
+# Modules that runtime/library has on top of MicroPython's: these get an underscore in front, and
+# are not "extensible" any more, so that `utime` is the one on top, too.
+ON_TOP = re.compile(r"MP_REGISTER_EXTENSIBLE_MODULE\(MP_QSTR_(hashlib|os|time),")
+
 NAME = re.compile(r"MP_QSTR_([_a-zA-Z0-9]+)")
 MODULE = re.compile(
     r"(?:MP_REGISTER_MODULE|MP_REGISTER_EXTENSIBLE_MODULE|MP_REGISTER_MODULE_DELEGATION)\(.*?,\s*.*?\);"
@@ -47,6 +51,7 @@ def main(micropython, folder, compiler, qstrdefs, sources):
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         text = "".join(pool.map(preprocess, [sources[i::workers] for i in range(workers)]))
+    text = ON_TOP.sub(r"MP_REGISTER_MODULE(MP_QSTR__\1,", text)
 
     def generate(script, source, result):
         done = subprocess.run(

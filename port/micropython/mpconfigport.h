@@ -80,6 +80,7 @@ extern uintptr_t mark_stack_size;
 #define MICROPY_PY_DEFLATE_COMPRESS     (IMPORTOS_DEVELOPMENT)
 #define MICROPY_WARNINGS                (IMPORTOS_DEVELOPMENT)
 #define MICROPY_PY_CRYPTOLIB_CTR        (0)
+#define MICROPY_PY_SELECT               (0) // runtime/library/select.py
 
 // Messages: whole sentences, compressed together with the image instead of one by one
 #define MICROPY_ERROR_REPORTING      (MICROPY_ERROR_REPORTING_DETAILED)

@@ -25,8 +25,10 @@ class Project:
     def service(self, name="main"):
         return closure.find_service(name, self.folder)
 
-    def follow(self, name="main"):
+    def follow(self, name="main", packages=()):
         service = self.service(name)
         image = f"NAME = 'x'\nimport {service.module} as service\n"
         micropython = self.folder / "micropython"
-        return closure.follow(service, self.folder, micropython, {"image": image})
+        return closure.follow(
+            service, self.folder, micropython, {"image": image}, packages=packages
+        )

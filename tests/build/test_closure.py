@@ -201,8 +201,6 @@ def test_a_python_module_shadows_only_the_extensible_c_modules(follow):
         ("def f(x: 'float' = 1): pass", set()),
         ("x = 2j", {"complex", "float"}),
         ("import math", {"float"}),
-        ("import hashlib\nhashlib.sha1", {"sha1"}),
-        ("from hashlib import sha256", set()),
     ],
 )
 def test_language_switches_features_on(follow, text, features):
@@ -218,16 +216,91 @@ def _value(closure, feature):
 
 
 def test_what_a_c_module_does_not_have_is_found_before_it_runs(tmp_path):
-    source = "MP_ROM_QSTR(MP_QSTR_sleep_ms)"
-    files = {"services/main.py": "import time\ntime.sleep_ms(1)" + START}
-    project = Project(tmp_path, {**files, "micropython/extmod/modtime.c": source})
+    source = "MP_ROM_QSTR(MP_QSTR_loads)"
+    files = {"services/main.py": "import json\njson.loads('1')" + START}
+    project = Project(tmp_path, {**files, "micropython/extmod/modjson.c": source})
     project.follow()
-    project.write("services/main.py", "import time\ntime.monotonic()" + START)
-    with pytest.raises(UserError, match=r"main.py:2: MicroPython's time has no monotonic"):
+    project.write("services/main.py", "import json\njson.load_all()" + START)
+    with pytest.raises(UserError, match=r"main.py:2: MicroPython's json has no load_all"):
         project.follow()
-    project.write("services/main.py", "from time import monotonic" + START)
-    with pytest.raises(UserError, match=r"main.py:1: cannot import monotonic from time"):
+    project.write("services/main.py", "from json import load_all" + START)
+    with pytest.raises(UserError, match=r"main.py:1: cannot import load_all from json"):
         project.follow()
+
+
+# The modules that people know (runtime/library).
+
+LIBRARY = {
+    "runtime/library/time.py": "from _time import *\ndef sleep(s):\n    pass\n",
+    "runtime/library/socket.py": "def socket():\n    pass\n",
+    "runtime/network.py": "from net.inet import Inet\n",
+    "net/inet.py": "class Inet:\n    pass\n",
+    "drivers/virtio/net.py": "",
+    "micropython/extmod/modtime.c": "MP_ROM_QSTR(MP_QSTR_ticks_ms)",
+}
+
+
+def test_a_module_people_know_is_frozen_under_its_plain_name(follow):
+    closure = follow("import time", LIBRARY)
+    assert closure.frozen["time"].source_name == "time.py"
+    assert "_time" in closure.builtin
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("import time\ntime.monotonic()", "main.py:2: time has no monotonic: use ticks_ms"),
+        ("from time import monotonic", "main.py:1: cannot import monotonic from time: use ticks"),
+        ("import utime\nutime.monotonic()", "main.py:2: time has no monotonic: use ticks_ms"),
+        ("import threading", "main.py:1: cannot import threading: there is one thread"),
+        ("import urllib.request", "main.py:1: cannot import urllib.request: name it"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is_there_instead(follow, text, message):
+    with pytest.raises(UserError) as error:
+        follow(text, LIBRARY)
+    assert message in str(error.value)
+
+
+def test_names_of_the_c_module_below_are_found_through_the_star(follow):
+    follow("import time\ntime.ticks_ms()\nfrom time import ticks_ms, sleep", LIBRARY)
+
+
+@pytest.mark.parametrize("text", ["import ujson", "from ujson import loads", "import ujson as j"])
+def test_the_old_name_of_a_c_module_is_the_module(follow, text):
+    assert "json" in follow(text).builtin
+
+
+def test_old_names_bring_in_the_parts_of_lazy_packages(follow):
+    files = {
+        "runtime/library/uasyncio.py": "def __getattr__(name):\n    import asyncio\n",
+        "micropython/extmod/asyncio/__init__.py": LAZY,
+        "micropython/extmod/asyncio/lock.py": "",
+        "micropython/extmod/asyncio/event.py": "",
+    }
+    found = names(follow("import uasyncio as a\na.Lock\nfrom uasyncio import Event", files))
+    assert found == {"uasyncio", "asyncio", "asyncio.lock", "asyncio.event"}
+
+
+def test_sockets_bring_in_a_stack_unless_the_service_composes_one(follow):
+    assert "runtime.network" in follow("import socket", LIBRARY).frozen
+    assert "runtime.network" not in follow("import socket, net.inet", LIBRARY).frozen
+    assert "runtime.network" not in follow("import time", LIBRARY).frozen
+
+
+def test_a_service_does_not_take_the_name_of_a_module_people_know(tmp_path):
+    project = Project(tmp_path / "os", {**LIBRARY, "user/socket.py": START})
+    with pytest.raises(UserError, match="taken by the system"):
+        project.service(str(tmp_path / "os/user/socket.py"))
+
+
+def test_modules_of_packages_are_found_last(tmp_path):
+    files = {"services/main.py": "import web, socket" + START, **LIBRARY}
+    files.update({"packages/one/web.py": "import ujson\n", "packages/one/socket.py": "no\n"})
+    project = Project(tmp_path, files)
+    found = project.follow(packages=[tmp_path / "packages/one"])
+    assert found.frozen["web"].path == tmp_path / "packages/one/web.py"
+    assert found.frozen["socket"].path == tmp_path / "runtime/library/socket.py"
 
 
 def test_settings_that_are_read_are_known(follow):

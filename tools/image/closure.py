@@ -18,6 +18,9 @@ The law: what is imported is in the image, and nothing else is.
   module-level `__getattr__`, brings in the parts whose names are used.
 - An import inside a function counts like any other; only in MicroPython's own library it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
+- The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
+  names (`ujson`) are the modules without the `u`.
+- A service that imports `socket` and composes no stack of its own gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
@@ -32,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.errors import UserError, at
-from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, MODULES, NAMES
+from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, INSTEAD, MODULES, NAMES
 
 START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
@@ -40,6 +43,10 @@ MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
 # runtime/boot.py looks for these by name.
 COMPANIONS = {"net.inet": ("drivers.virtio.net",), "runtime.csprng": ("drivers.virtio.rng",)}
 ENTROPY = "runtime.csprng"
+LIBRARY = Path("runtime/library")
+OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
+STACKS = {"net.inet", "net.inet6", "net.dual"}
+DEFAULT_STACK = "runtime.network"
 CATCHES_IMPORT_ERROR = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -122,7 +129,8 @@ def find_service(text, root):
             raise UserError(f"{text}: {name!r} is not a name Python can import; rename it")
         if folder == root / "services":
             return _checked(Service(name, f"services.{name}", path, root))
-        if name in MODULES or name == "image" or (root / name).is_dir():
+        library = (root / LIBRARY / f"{name}.py").is_file()
+        if name in MODULES or name == "image" or library or (root / name).is_dir():
             raise UserError(f"{text}: the name {name!r} is taken by the system; rename it")
         return _checked(Service(name, name, path, folder))
     if "/" in text or text.endswith(".py"):
@@ -197,15 +205,21 @@ def show(path):
         return str(path)
 
 
-def follow(service, root, micropython, generated=None, start=START):
-    """The closure of `start` and of every generated module ({name: source text})."""
-    walk = _Walk(service, Path(root), Path(micropython), generated or {})
+def follow(service, root, micropython, generated=None, start=START, packages=()):
+    """The closure of `start` and of every generated module ({name: source text}).
+
+    `packages`: folders with modules of others, see packages.py.
+    """
+    walk = _Walk(service, Path(root), Path(micropython), generated or {}, packages)
     walk.require(start, "(start)")
     for name in walk.generated:
         walk.require(name, "(start)")
     for name in ALWAYS:
         walk.builtin.setdefault(name, set()).add("(always)")
     walk.run()
+    if "socket" in walk.frozen and not STACKS & set(walk.frozen):
+        walk.require(DEFAULT_STACK, "socket")
+        walk.run()
     return Closure(
         service,
         dict(sorted(walk.frozen.items())),
@@ -218,7 +232,7 @@ def follow(service, root, micropython, generated=None, start=START):
 class _Walk:
     """The work list of `follow`: modules found, not yet read."""
 
-    def __init__(self, service, root, micropython, generated):
+    def __init__(self, service, root, micropython, generated, packages):
         self.root, self.micropython, self.generated = root, micropython, generated
         self.places = [(root, lambda top: top not in HOST_ONLY)]
         if service.folder != root:
@@ -226,6 +240,9 @@ class _Walk:
             single = service.path.name != "__init__.py"
             # A service in one file may import its neighbours; a package only itself.
             self.places.append((service.folder, lambda top: single or top == top_name))
+        self.library = root / LIBRARY
+        for folder in (self.library, *packages):
+            self.places.append((Path(folder), lambda top: True))
         for name, folder in MICROPYTHON_LIBRARY.items():
             self.places.append((micropython / folder, lambda top, name=name: top == name))
         self.frozen, self.builtin, self.features, self.settings = {}, {}, {}, {}
@@ -242,6 +259,10 @@ class _Walk:
     def require(self, name, importer):
         """Take the module and the packages above it into the image; False if there is none."""
         parts = name.split(".")
+        if modern(name) != name:
+            found = self.require(modern(name), importer)
+            if not self.find(name):
+                return found
         if not self.find(name) and not (len(parts) == 1 and name in MODULES):
             return False
         for end in range(1, len(parts) + 1):
@@ -291,6 +312,10 @@ class _Walk:
             self.trees[name] = parse(path, self.generated.get(name))
         return self.trees[name]
 
+    def of_library(self, name):
+        """Whether it is one of the modules that people know."""
+        return name in self.frozen and self.frozen[name].path.is_relative_to(self.library)
+
     def of_micropython(self, module):
         return module.path.is_relative_to(self.micropython)
 
@@ -301,7 +326,12 @@ class _Walk:
         if module in self.frozen:
             if module not in self.bound:
                 self.bound[module] = _bound(self.tree(module))
-            return name in self.bound[module] or "*" in self.bound[module]
+            if name in self.bound[module]:
+                return True
+            if self.of_library(module):
+                stars = [star for star in _stars(self.tree(module)) if self.require(star, module)]
+                return any(self.offers(star, name) for star in stars)
+            return "*" in self.bound[module]
         if module in self.builtin and MODULES[module].source:
             return self.c_offers(module, name)
         return module in self.builtin
@@ -359,13 +389,15 @@ class _Reader(ast.NodeVisitor):
         for name in node.names:
             if name.name == "*":
                 continue
+            base = modern(base)
             lazy = self.lazy_parts(base).get(name.name)
             if lazy:
                 self.walk.require(f"{base}.{lazy}", self.module.name)
             elif self.walk.require(f"{base}.{name.name}", self.module.name):
                 continue
             elif not self.walk.offers(base, name.name):
-                self.missing(node, f"cannot import {name.name} from {base}: it has no such name")
+                reason = INSTEAD.get(f"{base}.{name.name}", "it has no such name")
+                self.missing(node, f"cannot import {name.name} from {base}: {reason}")
             else:
                 self.uses(base, name.name, node)
 
@@ -389,7 +421,9 @@ class _Reader(ast.NodeVisitor):
         if self.walk.require(name, self.module.name):
             return True
         top = name.partition(".")[0]
-        if top in HOST_ONLY and (self.walk.root / top).is_dir():
+        if top in INSTEAD:
+            reason = INSTEAD[top]
+        elif top in HOST_ONLY and (self.walk.root / top).is_dir():
             reason = f"{top}/ stays on the host"
         elif top in self.walk.builtin or self.walk.find(top):
             reason = f"{top} has no such module"
@@ -470,8 +504,11 @@ class _Reader(ast.NodeVisitor):
             lazy = self.lazy_parts(module).get(node.attr)
             if lazy:
                 self.walk.require(f"{module}.{lazy}", self.module.name)
-            if module in self.walk.builtin and not self.walk.offers(module, node.attr):
-                self.missing(node, f"MicroPython's {module} has no {node.attr}")
+            ours = self.walk.of_library(module) and not lazy
+            if (ours or module in self.walk.builtin) and not self.walk.offers(module, node.attr):
+                who = module if ours else f"MicroPython's {module}"
+                hint = INSTEAD.get(f"{module}.{node.attr}")
+                self.missing(node, f"{who} has no {node.attr}" + (f": {hint}" if hint else ""))
             self.uses(module, node.attr, node)
         holder = (_dotted(node.value) or "").split(".")[-1]
         if (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load):
@@ -509,9 +546,22 @@ class _Reader(ast.NodeVisitor):
         for node in ast.walk(self.top):
             if isinstance(node, ast.Import):
                 for name in node.names:
-                    self.aliases[name.asname or name.name] = name.name
+                    self.aliases[name.asname or name.name] = modern(name.name)
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 self.aliases.setdefault(node.name, None)
+
+
+def modern(name):
+    """The name without MicroPython's `u` of old."""
+    top = name.partition(".")[0]
+    old = top[:1] == "u" and (top[1:] in OLD_NAMES or top[1:] in MODULES)
+    return name[1:] if old and top not in MODULES else name
+
+
+def _stars(tree):
+    """The modules that a module takes all names from."""
+    found = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return [node.module for node in found if any(name.name == "*" for name in node.names)]
 
 
 def _bound(tree):

@@ -2,8 +2,9 @@
 
 A macro is 1 in an image exactly when the module is imported there.  Names not listed here cannot
 be imported from C in this machine, because they belong to boards (`machine`, `bluetooth`), need a
-host (`ffi`) or have a Python implementation of ours.  `sys` and `builtins` are always there:
-MicroPython's own import needs sys.path.
+host (`ffi`) or have a Python implementation of ours (`select`).  `sys` and `builtins` are always
+there: MicroPython's own import needs sys.path.  Where runtime/library has a module of the same name
+on top, MicroPython's has an underscore in front (port/micropython/headers.py renames it).
 
 Neighbours: closure.py reads the tables and writes image_config.h from them.
 """
@@ -26,6 +27,9 @@ ALWAYS = ("builtins", "sys")
 MODULES = {
     "__main__": CModule(None, "py/runtime.c"),
     "_asyncio": CModule("MICROPY_PY_ASYNCIO", "extmod/modasyncio.c"),
+    "_hashlib": CModule("MICROPY_PY_HASHLIB", "extmod/modhashlib.c"),
+    "_os": CModule("MICROPY_PY_OS", "extmod/modos.c"),
+    "_time": CModule("MICROPY_PY_TIME", "extmod/modtime.c"),
     "array": CModule("MICROPY_PY_ARRAY", "py/modarray.c", shadowed=True),
     "binascii": CModule("MICROPY_PY_BINASCII", "extmod/modbinascii.c", shadowed=True),
     "builtins": CModule(None, "py/modbuiltins.c"),
@@ -34,21 +38,17 @@ MODULES = {
     "deflate": CModule("MICROPY_PY_DEFLATE", "extmod/moddeflate.c"),
     "errno": CModule("MICROPY_PY_ERRNO", "py/moderrno.c", shadowed=True),
     "gc": CModule("MICROPY_PY_GC", "py/modgc.c"),
-    "hashlib": CModule("MICROPY_PY_HASHLIB", "extmod/modhashlib.c", shadowed=True),
     "heapq": CModule("MICROPY_PY_HEAPQ", "extmod/modheapq.c", shadowed=True),
     "io": CModule("MICROPY_PY_IO", "py/modio.c", shadowed=True),
     "json": CModule("MICROPY_PY_JSON", "extmod/modjson.c", shadowed=True, requires=("io",)),
     "math": CModule("MICROPY_PY_MATH", "py/modmath.c", features=("float",)),
     "metal": CModule(None, "modmetal.c"),
     "micropython": CModule("MICROPY_PY_MICROPYTHON", "py/modmicropython.c"),
-    "os": CModule("MICROPY_PY_OS", "extmod/modos.c", shadowed=True),
     "platform": CModule("MICROPY_PY_PLATFORM", "extmod/modplatform.c", shadowed=True),
     "random": CModule("MICROPY_PY_RANDOM", "extmod/modrandom.c", shadowed=True),
     "re": CModule("MICROPY_PY_RE", "extmod/modre.c", shadowed=True),
-    "select": CModule("MICROPY_PY_SELECT", "extmod/modselect.c", shadowed=True),
     "struct": CModule("MICROPY_PY_STRUCT", "py/modstruct.c", shadowed=True),
     "sys": CModule(None, "py/modsys.c"),
-    "time": CModule("MICROPY_PY_TIME", "extmod/modtime.c", shadowed=True),
     "uctypes": CModule("MICROPY_PY_UCTYPES", "extmod/moductypes.c"),
 }
 
@@ -58,16 +58,52 @@ MODULES = {
 FEATURES = {
     "float": ("MICROPY_FLOAT_IMPL", "MICROPY_FLOAT_IMPL_DOUBLE", "MICROPY_FLOAT_IMPL_NONE"),
     "complex": ("MICROPY_PY_BUILTINS_COMPLEX", "1", "0"),
-    "sha1": ("MICROPY_PY_HASHLIB_SHA1", "1", "0"),
-    "md5": ("MICROPY_PY_HASHLIB_MD5", "1", "0"),
 }
 
 # Builtin names, and attributes of C modules, that bring a feature along.
 NAMES = {"float": "float", "complex": "complex"}
 ATTRIBUTES = {
-    ("hashlib", "sha1"): "sha1",
-    ("hashlib", "md5"): "md5",
     ("random", "random"): "float",
     ("random", "uniform"): "float",
 }
 IMPLIED = {"complex": ("float",)}
+
+# What people look for, and what is there instead; the words end the sentence of the build.
+INSTEAD = {
+    "concurrent": "there is one thread: asyncio, or callbacks and machine.timers",
+    "ctypes": "uctypes lays structures over memory, struct packs them",
+    "dataclasses": "a class with __slots__ or a namedtuple does",
+    "datetime": "time.gmtime and time.mktime count seconds since 1970",
+    "email": "nothing parses mail here",
+    "enum": "const() from micropython makes numbers with names",
+    "http": "net.http serves with callbacks; microdot (PyPI) with asyncio",
+    "multiprocessing": "there is one processor: asyncio, or one machine more",
+    "network": "the stack comes up by itself: settings address=..., or DHCP",
+    "pathlib": "there is no file system: NEEDS brings files into the image",
+    "queue": "there is one thread: collections.deque and asyncio.Event",
+    "requests": 'name it: REQUIREMENTS = ("micropython-urequests==0.9.1",)',
+    "selectors": "select.poll, or asyncio",
+    "signal": "the service's stop() is called when the machine is stopped",
+    "socketserver": "asyncio.start_server, or tcp.listen with callbacks",
+    "subprocess": "there are no processes",
+    "tempfile": "there is no file system: use io.BytesIO",
+    "threading": "there is one thread: asyncio, or callbacks and machine.timers",
+    "_thread": "there is one thread: asyncio, or callbacks and machine.timers",
+    "typing": "annotations are read by nobody; leave the import away, or under TYPE_CHECKING",
+    "urllib": 'name it: REQUIREMENTS = ("micropython-urequests==0.9.1",)',
+    "zlib": "deflate.DeflateIO",
+    "gzip": "deflate.DeflateIO with deflate.GZIP",
+    "time.monotonic": "use ticks_ms and ticks_diff",
+    "time.perf_counter": "use ticks_us and ticks_diff",
+    "time.strftime": "format what gmtime gives",
+    "os.environ": "machine.settings has what the command line says",
+    "os.getenv": "machine.settings has what the command line says",
+    "os.path": "there is no file system: NEEDS brings files into the image",
+    "os.listdir": "there is no file system: NEEDS brings files into the image",
+    "socket.fromfd": "there are no descriptors",
+    "socket.socketpair": "asyncio.Event or a list joins two parts of a service",
+    "select.epoll": "select.poll costs what is ready, too",
+    "asyncio.Queue": "a list and an asyncio.Event",
+    "asyncio.to_thread": "there is one thread",
+    "asyncio.get_running_loop": "use get_event_loop",
+}
