@@ -106,3 +106,7 @@ HTTP_KNOWN_SIZE = const(508)
 
 # Datagrams that the module `socket` keeps for whoever has not received them yet, for each socket.
 SOCKET_BYTES = const(32768)
+
+# Syslog: so many messages wait, of so many bytes in all.
+SYSLOG_MESSAGES = const(64)
+SYSLOG_BYTES = const(8_192)

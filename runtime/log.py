@@ -5,7 +5,7 @@
 
 Law: a line is written whole before the call returns, so that none is lost, not even the last one
 before a panic.  A line that its level suppresses costs a call and no formatting.
-Left out: sending lines to another machine.
+Neighbours: net/syslog.py, a sink that sends lines to another machine.
 """
 
 from micropython import const
@@ -24,6 +24,7 @@ class Log:
         self.write = write
         self.clock = clock
         self.level = level
+        self.sink = None  # slot (level, text): hears every line, too
 
     def set_level(self, name):
         """One of LEVELS, as the setting `log=` gives it."""
@@ -48,6 +49,8 @@ class Log:
             return
         if values:
             text = text % values
+        if self.sink:
+            self.sink(level, text)
         now = self.clock()
         level = "" if level == INFO else LEVELS[level] + ": "
         self.write(f"[{now // 1000:5}.{now % 1000:03}] {level}{text}\n")

@@ -2,8 +2,8 @@
 
 RFC 5905 as a client; RFC 8633 (several servers); kiss-o'-death: RFC 5905 section 7.4.
 
-    ntp = Ntp(machine, resolver=None)         servers: the setting `ntp=10.0.0.1,time.example` (names
-                                              need a resolver), else those of DHCP (inet.ntp)
+    ntp = Ntp(machine, resolver=None)         servers: the setting `ntp=10.0.0.1,time.example`
+                                              (names need a resolver), else those of DHCP (inet.ntp)
     clock_of(machine)                         the clock it steers (runtime/clock.py)
     ntp.on_synchronised                       slot (ntp), called once, when the clock is right
     ntp.offset, ntp.servers                   the last offset in us; what is known of each server

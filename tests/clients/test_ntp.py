@@ -1,5 +1,7 @@
 """The NTP client before servers whose clocks are the world's, or as wrong as the test says."""
 
+from itertools import pairwise
+
 import pytest
 
 from net.ntp import LONGEST_POLL, Ntp
@@ -116,7 +118,7 @@ def test_a_burst_of_four_then_every_64_seconds():
     times = [when - scene.begin for when, _, _ in scene.heard]
     assert len(times) == 6 or len(times) == 5
     assert times[3] <= 6_010
-    for before, after in zip(times[3:], times[4:]):
+    for before, after in pairwise(times[3:]):
         assert 56_000 <= after - before <= 73_000
 
 
@@ -327,7 +329,7 @@ def test_rfc5905_7_4_who_asks_too_often_asks_less_often():
     scene.replies[0] = {}
     scene.run(500_000)
     times = [when for when, _, _ in scene.heard[before:]]
-    assert min([after - b for b, after in zip(times, times[1:])]) > 110_000
+    assert min([after - b for b, after in pairwise(times)]) > 110_000
 
 
 def test_rfc5905_7_4_a_kiss_that_we_have_not_asked_for_is_bogus():
