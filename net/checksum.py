@@ -1,8 +1,10 @@
 """The Internet checksum: RFC 1071; changed in place: RFC 1624.
 
 Sums are ordinary integers in the byte order of the machine, which RFC 1071 section 2 (B) allows;
-a sum is folded to 16 bits at the end.  Words are loaded from even offsets of a buffer.
-Left out: data that starts at an odd offset (every header here has even length).
+a sum is folded to 16 bits at the end.  Words are loaded from even offsets of a buffer: `partial` is
+for headers and whole packets; `piece` for parts of a send queue, which begin anywhere, in their
+object and in the segment.  A word loaded one byte off is the same word with its bytes swapped, and
+so is the sum (RFC 1071 section 2 (B)).
 """
 
 import micropython
@@ -34,6 +36,50 @@ def partial(buffer: ptr16, start: int, end: int, total: int) -> int:
         # A last odd byte is padded with zero: it is the low half of its word.
         total += ptr8(buffer)[end - 1]
     total = (total & 0xFFFF) + (total >> 16)
+    return (total & 0xFFFF) + (total >> 16)
+
+
+@micropython.viper
+def piece(data: ptr16, start: int, length: int, position: int, total: int) -> int:
+    """Add data[start:start + length], which lies at `position` of what is summed, to 16 bits.
+
+    Only whether `position` is odd matters: so many bytes of the segment are in front.
+    """
+    i = start
+    end = start + length
+    part = 0
+    if length == 0:
+        return total
+    if i & 1:
+        # The byte in front of the first word is the high half of one.
+        part = int(ptr8(data)[i]) << 8
+        i += 1
+    i >>= 1
+    last = end >> 1
+    while i + 8 <= last:
+        part += (
+            data[i]
+            + data[i + 1]
+            + data[i + 2]
+            + data[i + 3]
+            + data[i + 4]
+            + data[i + 5]
+            + data[i + 6]
+            + data[i + 7]
+        )
+        i += 8
+        if part >= 0x3F000000:
+            part = (part & 0xFFFF) + (part >> 16)
+    while i < last:
+        part += data[i]
+        i += 1
+    if end & 1 and i << 1 < end:
+        part += ptr8(data)[end - 1]
+    part = (part & 0xFFFF) + (part >> 16)
+    part = (part & 0xFFFF) + (part >> 16)
+    if (start ^ position) & 1:
+        part = (part & 0xFF) << 8 | part >> 8
+    total += part
     return (total & 0xFFFF) + (total >> 16)
 
 
