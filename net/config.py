@@ -20,6 +20,9 @@ ROUTES = const(16)
 # Interfaces of a stack; each has neighbours, paths and routes of its own.
 INTERFACES = const(4)
 
+# Multicast groups that an interface can be in: 4 bytes each in net/ip4.py, which has room for 16.
+GROUPS = const(16)
+
 # Path MTU (RFC 1191): 12 bytes each.
 PATH_MTUS = const(8)
 
@@ -110,3 +113,31 @@ SOCKET_BYTES = const(32768)
 # Syslog: so many messages wait, of so many bytes in all.
 SYSLOG_MESSAGES = const(64)
 SYSLOG_BYTES = const(8_192)
+
+# TCP.  Connections at a time, a power of two: 15 bytes each for the table, about 700 for each that
+# there is.
+TCP_CONNECTIONS = const(16384)
+
+# Connections that a SYN has begun and nobody has finished, 88 bytes each; more of them, and SYN
+# cookies take over.  Connections that wait for their last segments to die: 80 bytes each; the
+# oldest gives way.
+TCP_HALF_OPEN = const(256)
+TCP_TIME_WAITS = const(2048)
+
+# Data to be sent that had to be copied, and data that came out of order: 2 KB each, made when needed.
+TCP_CHUNKS = const(256)
+TCP_HELD_SEGMENTS = const(96)
+# Of one connection.
+TCP_HELD_SEGMENTS_EACH = const(48)
+
+# The window that a connection offers; no memory is taken for it.  Shifts of the window field.
+TCP_WINDOW = const(262144)
+TCP_WINDOW_SHIFT = const(3)
+
+# RFC 9293 3.8.6.3, 3.8.3 (R2), 3.4.2 (MSL), RFC 5961 10 (challenges a second).
+TCP_DELAYED_ACK_MS = const(40)
+TCP_USER_TIMEOUT_MS = const(120_000)
+TCP_SYN_TIMEOUT_MS = const(180_000)
+TCP_TIME_WAIT_MS = const(60_000)
+TCP_FIN_WAIT_2_MS = const(60_000)
+TCP_CHALLENGES_PER_SECOND = const(100)

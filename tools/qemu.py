@@ -169,6 +169,9 @@ def check_free(forward):
     """Refuse a port that somebody listens on at the loopback."""
     kind = socket.SOCK_DGRAM if forward.protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(socket.AF_INET, kind) as probe:
+        if forward.protocol == "tcp":
+            # Connections of the last run that are not forgotten yet do not hold the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOCALHOST, forward.host))
         except PermissionError:

@@ -1,0 +1,228 @@
+"""Http: connections to a port, their limits, and the short cut for requests that repeat.
+
+    http = Http(machine, inet.tcp, handler)     handler(request, response), see response.py
+    http.listen(80)
+    http.counters["requests"]
+
+Limits stand in net/config.py (HTTP_...), and every refusal has a counter.  One timer looks after
+all connections, a part of them each second, and none while there are no connections.
+`access_log=yes` among the settings writes a line for each answer; requests then take the long way.
+"""
+
+import micropython
+from micropython import const
+
+from net.config import HTTP_CONNECTIONS
+from net.http.date import Clock
+from net.http.head import TABLE
+from net.http.known import Known, Memory
+from net.http.response import Response
+from net.http.session import Session
+from runtime.counters import Counters
+
+COUNTS = ("connections", "requests", "repeated", "answers_2xx", "answers_3xx", "answers_4xx")
+COUNTS += ("answers_5xx", "idle")
+DROPS = ("refused", "full", "memory", "slow")
+_CONNECTIONS = const(0)
+_REQUESTS = const(1)
+_REPEATED = const(2)
+_ANSWERS = const(3)  # 2xx; the others follow
+_IDLE = const(7)
+_REFUSED = const(8)
+_FULL = const(9)
+_MEMORY = const(10)
+_SLOW = const(11)
+
+# The packet's head.
+PAYLOAD = const(6)
+END = const(8)
+
+LOOK_MS = const(1000)
+LOOK_AT = const(1000)  # connections at a time
+
+
+class Http:
+    def __init__(self, machine, tcp, handler, name="http"):
+        self.tcp = tcp
+        self.handler = handler
+        self.log = machine.log
+        self.counters = machine.counters.add(Counters(name, COUNTS, DROPS))
+        self.cells = self.counters.cells
+        self.ticks = machine.timers.clock
+        self.clock = Clock(self.ticks)
+        self.now = self.ticks()
+        self.sessions = []
+        self.next = 0  # of the sessions, to be looked at
+        self.timer = machine.timers.timer(self.look)
+        self.ticking = False
+        self.kept = 0
+        self.table = bytearray(TABLE)
+        self.memory = Memory()
+        self.known = self.memory.known
+        self.find = self.memory.find
+        self.spare = None  # a Response that nobody has any more
+        self.logs = machine.settings.get("access_log", "no") not in ("no", "")
+        # Bound once, so that a connection costs no objects for them.
+        self.slots = (self.receive, self.writable, self.end, self.gone)
+
+    def listen(self, port=80, backlog=128):
+        return self.tcp.listen(port, self.accept, backlog)
+
+    # Connections.
+
+    def accept(self, connection):
+        self.counters.count(_CONNECTIONS)
+        if len(self.sessions) >= HTTP_CONNECTIONS:
+            self.counters.count(_FULL)
+            connection.abort()
+            return
+        # Whole answers are written, so nothing is gained by waiting for more (RFC 896).
+        connection.set(nodelay=True)
+        connection.context = session = Session(self, connection, len(self.sessions))
+        self.sessions.append(session)
+        connection.on_data, connection.on_writable, connection.on_end, connection.on_close = (
+            self.slots
+        )
+        if not self.ticking:
+            self.ticking = True
+            self.now = self.ticks()
+            session.since = self.now
+            self.timer.start(LOOK_MS)
+
+    def writable(self, connection):
+        connection.context.writable()
+
+    def end(self, connection):
+        connection.context.end()
+
+    def gone(self, connection, reason):
+        session = connection.context
+        if session is None:
+            return
+        connection.context = None
+        last = self.sessions.pop()
+        if last is not session:
+            self.sessions[session.index] = last
+            last.index = session.index
+        session.gone()
+
+    def look(self):
+        """Once a second: who keeps us waiting?"""
+        self.now = self.ticks()
+        count = len(self.sessions)
+        if not count:
+            self.ticking = False
+            return
+        for _ in range(min(count, LOOK_AT)):
+            if self.next >= len(self.sessions):
+                self.next = 0
+                if not self.sessions:
+                    break
+            session = self.sessions[self.next]
+            self.next += 1
+            session.check_time(self.now)
+        self.timer.start(LOOK_MS)
+
+    # Requests.
+
+    @micropython.viper
+    def receive(self, connection, segment):
+        """A segment: is it a request that was seen before, whole and alone?"""
+        session = connection.context
+        buffer = segment.buffer
+        head = ptr16(buffer)
+        start = int(head[PAYLOAD >> 1])
+        end = int(head[END >> 1])
+        if int(session.fresh) == 0:
+            session.receive(buffer, start, end)
+            return
+        place = int(self.find(buffer, start, end - start))
+        if place < 0:
+            session.receive(buffer, start, end)
+            return
+        known = self.known[place]
+        cells = ptr32(self.cells)
+        cells[_REQUESTS] += 1
+        cells[_REPEATED] += 1
+        if int(known.fixed) == 0:
+            self.repeat(session, known)
+            return
+        session.since = self.now
+        ready = known.ready
+        taken = int(self.write(connection, ready))
+        if taken != int(ready.total):
+            session.go_on_with(ready, taken)
+
+    @micropython.viper
+    def write(self, connection, ready) -> int:
+        """Send head and body; returns how much of them was taken."""
+        cells = ptr32(self.cells)
+        cells[int(ready.count)] += 1
+        clock = self.clock
+        stamp = int(clock.refresh())
+        if int(ready.stamp) != stamp:
+            ready.stamp = stamp
+            ready.set_date(clock.text)
+        size = int(ready.size)
+        taken = int(connection.write(ready.head, 0, size))
+        length = int(ready.length)
+        if taken == size and length != 0:
+            taken += int(connection.write(ready.body, ready.offset, length))
+        return taken
+
+    def repeat(self, session, known):
+        """Call the handler once more with a request of which nothing but the sender is new."""
+        request = known.request
+        response = self.spare
+        if response is None:
+            response = Response(session, request)
+        else:
+            self.spare = None
+            response.again(session, request)
+        response.known = known
+        request.connection = session.connection
+        session.start(request)
+        self.handler(request, response)
+        if session.request is request:
+            # It will be answered later, so it has to remain this sender's.
+            self.memory.forget(known)
+        else:
+            self.spare = response
+
+    def parsed(self, request, response):
+        """A request that is not known yet."""
+        self.counters.count(_REQUESTS)
+        self.handler(request, response)
+
+    def remember(self, request, answer, ready):
+        """How a request was answered, if its head is all there is to it."""
+        if not (request.body or request.expects or self.logs) and ready.keep == request.keep:
+            self.memory.keep(request.raw, Known(request, answer, ready))
+
+    # For sessions.
+
+    def date(self):
+        """The clock, with its text as of now."""
+        self.clock.refresh()
+        return self.clock
+
+    def log_answer(self, request, status, length):
+        if self.logs:
+            what = request.path if request else "-"
+            method = request.method if request else "-"
+            self.log.info("http: %s %s %d %d", method, what, status, length)
+
+    def count_answer(self, status):
+        self.counters.count(_ANSWERS + status // 100 - 2)
+
+    def count_refused(self):
+        self.counters.count(_REFUSED)
+
+    def count_memory(self):
+        self.counters.count(_MEMORY)
+
+    def count_slow(self):
+        self.counters.count(_SLOW)
+
+    def count_idle(self):
+        self.counters.count(_IDLE)
