@@ -1,11 +1,14 @@
-"""IPv4 addresses between people and the wire: "10.0.0.2/24" and four bytes.
+"""Addresses between people and the wire: "10.0.0.2/24" and four bytes, "2001:db8::2" and sixteen.
 
-At start-up only; packets are never routed by these functions.
+RFC 4291 section 2.2 (how IPv6 addresses may be written), RFC 5952 (how we write them).
+At start-up and in logs only; packets are never routed by these functions.
 """
 
 
 def parse(text):
-    """Four bytes from "10.0.0.2"."""
+    """Four bytes from "10.0.0.2", sixteen from "2001:db8::2"."""
+    if ":" in text:
+        return parse6(text)
     parts = text.split(".")
     try:
         if len(parts) != 4:
@@ -18,18 +21,70 @@ def parse(text):
     return bytes([int(part) for part in parts])
 
 
+def parse6(text):
+    """Sixteen bytes from "2001:db8::2"; the last four may be written as an IPv4 address."""
+    try:
+        left, gap, right = text.partition("::")
+        if "::" in right or (gap and "." in left):
+            raise ValueError
+        head, tail = groups(left), groups(right)
+        missing = 16 - len(head) - len(tail)
+        if missing < 2 if gap else missing:
+            raise ValueError
+        return head + bytes(missing) + tail
+    except ValueError:
+        raise ValueError(f"not an IPv6 address: {text}") from None
+
+
+def groups(text):
+    """Two bytes for every group of "2001:db8", four for one with dots."""
+    found = b""
+    for group in text.split(":") if text else ():
+        if "." in group:
+            found += parse(group)
+        elif not 0 < len(group) <= 4 or group[0] in "+-":
+            raise ValueError
+        else:
+            value = int(group, 16)
+            found += bytes([value >> 8, value & 0xFF])
+    return found
+
+
 def parse_interface(text):
     """Address and prefix length from "10.0.0.2/24"."""
     address, slash, length = text.partition("/")
+    most = 128 if ":" in address else 32
     if not slash:
-        raise ValueError(f"{text}: an interface address needs its prefix length: {text}/24")
-    if not length.isdigit() or not 0 < int(length) <= 32:
-        raise ValueError(f"{text}: a prefix length is between 1 and 32")
+        example = f"{text}/64" if most == 128 else f"{text}/24"
+        raise ValueError(f"{text}: an interface address needs its prefix length: {example}")
+    if not length.isdigit() or not 0 < int(length) <= most:
+        raise ValueError(f"{text}: a prefix length is between 1 and {most}")
     return parse(address), int(length)
 
 
 def text(address):
+    if len(address) == 16:
+        return text6(address)
     return ".".join([str(byte) for byte in address])
+
+
+def text6(address):
+    """RFC 5952: small letters, no leading zeros, `::` for the longest run of zeros, if of two."""
+    words = [address[i] << 8 | address[i + 1] for i in range(0, 16, 2)]
+    best = size = 0
+    start = 0
+    while start < 8:
+        end = start
+        while end < 8 and words[end] == 0:
+            end += 1
+        if end - start > size:
+            best, size = start, end - start
+        start = end + 1
+    if size < 2:
+        return ":".join([f"{word:x}" for word in words])
+    left = ":".join([f"{word:x}" for word in words[:best]])
+    right = ":".join([f"{word:x}" for word in words[best + size :]])
+    return left + "::" + right
 
 
 def mask(length):
