@@ -8,6 +8,7 @@ from tests.build.project import Project
 from tools.errors import UserError
 from tools.image.closure import find_service
 from tools.image.cmodules import FEATURES, MODULES
+from tools.image.packages import Package
 
 START = "\ndef start(machine):\n    pass\n"
 ALWAYS = {"image", "runtime.boot", "services.main"}
@@ -298,7 +299,8 @@ def test_modules_of_packages_are_found_last(tmp_path):
     files = {"services/main.py": "import web, socket" + START, **LIBRARY}
     files.update({"packages/one/web.py": "import ujson\n", "packages/one/socket.py": "no\n"})
     project = Project(tmp_path, files)
-    found = project.follow(packages=[tmp_path / "packages/one"])
+    found = project.follow(packages=[Package("one", "1.0", tmp_path / "packages/one")])
+    assert found.frozen["web"].origin == "one 1.0"
     assert found.frozen["web"].path == tmp_path / "packages/one/web.py"
     assert found.frozen["socket"].path == tmp_path / "runtime/library/socket.py"
 

@@ -16,7 +16,8 @@ The law: what is imported is in the image, and nothing else is.
   in the package.
 - A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
   module-level `__getattr__`, brings in the parts whose names are used.
-- An import inside a function counts like any other; only in MicroPython's own library it may fail.
+- An import inside a function counts like any other; only in MicroPython's own library and in
+  packages (packages.py) it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
@@ -72,6 +73,7 @@ class Frozen:
     name: str
     path: Path
     package: bool = False
+    origin: str = ""  # the package from PyPI that it belongs to
     importers: set = field(default_factory=set)
 
     @property
@@ -208,7 +210,7 @@ def show(path):
 def follow(service, root, micropython, generated=None, start=START, packages=()):
     """The closure of `start` and of every generated module ({name: source text}).
 
-    `packages`: folders with modules of others, see packages.py.
+    `packages`: what packages.provide gives: modules of others in the folder of each.
     """
     walk = _Walk(service, Path(root), Path(micropython), generated or {}, packages)
     walk.require(start, "(start)")
@@ -241,8 +243,9 @@ class _Walk:
             # A service in one file may import its neighbours; a package only itself.
             self.places.append((service.folder, lambda top: single or top == top_name))
         self.library = root / LIBRARY
-        for folder in (self.library, *packages):
-            self.places.append((Path(folder), lambda top: True))
+        self.origins = [(Path(package.folder), package) for package in packages]
+        for folder in (self.library, *(folder for folder, _ in self.origins)):
+            self.places.append((folder, lambda top: True))
         for name, folder in MICROPYTHON_LIBRARY.items():
             self.places.append((micropython / folder, lambda top, name=name: top == name))
         self.frozen, self.builtin, self.features, self.settings = {}, {}, {}, {}
@@ -281,7 +284,10 @@ class _Walk:
             for other in MODULES[name].requires:
                 self.builtin.setdefault(other, set()).add(name)
         elif found[0] is not None:
-            self.frozen[name] = Frozen(name, *found, {importer})
+            origin = [
+                str(package) for folder, package in self.origins if found[0].is_relative_to(folder)
+            ]
+            self.frozen[name] = Frozen(name, *found, "".join(origin), {importer})
             self.waiting.append(name)
             for companion in COMPANIONS.get(name, ()):
                 self.require(companion, name)
@@ -316,8 +322,9 @@ class _Walk:
         """Whether it is one of the modules that people know."""
         return name in self.frozen and self.frozen[name].path.is_relative_to(self.library)
 
-    def of_micropython(self, module):
-        return module.path.is_relative_to(self.micropython)
+    def of_others(self, module):
+        """Whether the module was written for more than this system."""
+        return bool(module.origin) or module.path.is_relative_to(self.micropython)
 
     # What a module offers.
 
@@ -435,7 +442,7 @@ class _Reader(ast.NodeVisitor):
     def missing(self, node, text):
         if self.optional:
             self.missed = True
-        elif not (self.depth and self.walk.of_micropython(self.module)):
+        elif not (self.depth and self.walk.of_others(self.module)):
             self.fail(node, text)
 
     # Where an import stands.
@@ -505,9 +512,10 @@ class _Reader(ast.NodeVisitor):
             if lazy:
                 self.walk.require(f"{module}.{lazy}", self.module.name)
             ours = self.walk.of_library(module) and not lazy
-            if (ours or module in self.walk.builtin) and not self.walk.offers(module, node.attr):
-                who = module if ours else f"MicroPython's {module}"
-                hint = INSTEAD.get(f"{module}.{node.attr}")
+            hint = INSTEAD.get(f"{module}.{node.attr}")
+            known = ours or module in self.walk.builtin
+            if hint or (known and not self.walk.offers(module, node.attr)):
+                who = module if ours or hint else f"MicroPython's {module}"
                 self.missing(node, f"{who} has no {node.attr}" + (f": {hint}" if hint else ""))
             self.uses(module, node.attr, node)
         holder = (_dotted(node.value) or "").split(".")[-1]

@@ -169,7 +169,7 @@ class _Declared:
     value: object
 
 
-def _literal(service, name):
+def literal(service, name):
     """(line, node, value) of a top-level `NAME = literal`, or None."""
     for node in parse(service.path).body:
         match node:
@@ -183,7 +183,7 @@ def _literal(service, name):
 
 
 def _declared(service):
-    found = _literal(service, "NEEDS")
+    found = literal(service, "NEEDS")
     if not found:
         return {}
     line, node, value = found
@@ -198,7 +198,7 @@ def _declared(service):
 
 
 def _ports(service):
-    found = _literal(service, "PORTS")
+    found = literal(service, "PORTS")
     if not found:
         return ()
     line, _, ports = found

@@ -92,7 +92,10 @@ def make(closure, elf_path, image_path, port_folder, micropython, contents, decl
         compressed = round(alone.get(name, 0) * scale)
         return Row(shown or name, len(owners.get(name, b"")), compressed, sorted(importers))
 
-    python = [row(("frozen", m.name), m.name, m.importers) for m in closure.frozen.values()]
+    def named(module):
+        return f"{module.name} ({module.origin})" if module.origin else module.name
+
+    python = [row(("frozen", m.name), named(m), m.importers) for m in closure.frozen.values()]
     c_modules = [row(("c", name), name, who) for name, who in closure.builtin.items()]
     compiled = [row(owner, owner[1]) for owner in owners if owner[0] == "need"]
     core = [row(name) for name in owners if isinstance(name, str)]
