@@ -37,6 +37,7 @@ from net.config import (
 )
 from net.dns import answer, wire
 from net.dns.cache import EVERY_TYPE, Cache
+from net.dns.name import encode, labels
 from net.dns.question import Question
 from runtime.counters import Counters
 
@@ -266,15 +267,15 @@ class Resolver:
 
     def candidates(self, text):
         """The names to try for a text, in order."""
-        name = wire.encode(text.lower())
-        if name == b"\0" or wire.labels(name)[-1] in NOWHERE:
+        name = encode(text.lower())
+        if name == b"\0" or labels(name)[-1] in NOWHERE:
             return []
         if text.endswith("."):
             return [name]
         names = []
         for suffix in self.search():
             try:
-                names.append(wire.encode(text.lower() + "." + suffix))
+                names.append(encode(text.lower() + "." + suffix))
             except ValueError:
                 # Too long with this one.
                 continue

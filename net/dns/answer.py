@@ -12,7 +12,8 @@ Law: pure; raises Malformed.  Above: net/dns/question.py, mutated without end in
 from micropython import const
 
 from net.dns import wire
-from net.dns.wire import Malformed, Reader, read_name
+from net.dns.name import Malformed, read_name
+from net.dns.wire import Reader
 
 ADDRESSES = const(16)  # of one answer that are kept
 RECORDS = const(128)  # more are no answer to an address question

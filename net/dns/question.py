@@ -19,7 +19,8 @@ Left out: several queries on one TCP connection.
 from micropython import const
 
 from net.dns import answer, wire
-from net.dns.wire import Malformed, Writer, decode
+from net.dns.name import Malformed, decode
+from net.dns.wire import Writer
 
 PORT = const(53)
 UDP_SIZE = const(1232)  # what we say we can take: never in fragments

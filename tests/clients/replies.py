@@ -1,7 +1,8 @@
 """Answers to DNS questions, right and wrong, for the tests of the resolver."""
 
 from net.dns import wire
-from net.dns.wire import Reader, Writer, encode
+from net.dns.name import decode, encode
+from net.dns.wire import Reader, Writer
 
 OK = wire.QR | wire.RD | wire.RA
 SOA = encode("ns.example") + encode("root.example") + bytes(16)
@@ -17,7 +18,7 @@ def question(query):
 
 def asked(query):
     """The name of a query as text, without the last dot."""
-    return wire.decode(question(query)[1])[:-1]
+    return decode(question(query)[1])[:-1]
 
 
 def reply(query, *records, flags=OK, code=0, authority=(), number=None, limit=4000, ask=None):
@@ -41,6 +42,6 @@ def denial(query, code=wire.NXDOMAIN, ttl=60, minimum=60, zone="example"):
 
 def address(query, *addresses, ttl=60, flags=OK):
     """Addresses for whatever name is asked for."""
-    name = wire.decode(question(query)[1])[:-1]
+    name = decode(question(query)[1])[:-1]
     kind = question(query)[2]
     return reply(query, *[(name, kind, ttl, one) for one in addresses], flags=flags)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from net.dns import answer, wire
-from net.dns.wire import Malformed, Reader, Writer, decode, encode, read_name
+from net.dns.name import Malformed, decode, encode, read_name
+from net.dns.wire import Reader, Writer
 from tests.clients.replies import OK, SOA
 
 LABEL = st.text("abcXYZ019-_", min_size=1, max_size=12)
