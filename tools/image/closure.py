@@ -42,7 +42,7 @@ START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
 MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
 # runtime/boot.py looks for these by name.
-COMPANIONS = {"net.inet": ("drivers.virtio.net",), "runtime.csprng": ("drivers.virtio.rng",)}
+COMPANIONS = {"net.stack": ("drivers.virtio.net",), "runtime.csprng": ("drivers.virtio.rng",)}
 ENTROPY = "runtime.csprng"
 LIBRARY = Path("runtime/library")
 OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
