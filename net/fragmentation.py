@@ -18,16 +18,23 @@ Above: udp, icmp.  Below: the network layer.
 
 from micropython import const
 
+from net.checksum import piece
 from runtime.counters import Counters
 
 LONGEST = const(65535)
 
+LINK = const(0)
 END = const(8)
 FLAGS = const(10)
 PROTOCOL = const(12)
 SOURCE = const(16)
 DESTINATION = const(32)
+TRAFFIC = const(70)
+HOPS = const(72)
+PIECE_COUNT = const(74)
 OUT_SEGMENT = const(200)
+PARTIAL = const(0x0100)
+CHECKSUM_AT = {6: 16, 17: 6, 58: 2}  # in the headers of the transports
 
 COUNTS = ("datagrams", "fragments")
 DROPS = ("no_buffer", "too_long")
@@ -35,6 +42,15 @@ _DATAGRAMS = const(0)
 _FRAGMENTS = const(1)
 _NO_BUFFER = const(2)
 _TOO_LONG = const(3)
+
+
+def finish(buffer, start, end, protocol):
+    """Sum buffer[start:end], whose checksum field holds the sum of the pseudo header."""
+    at = start + CHECKSUM_AT[protocol]
+    # Adding nothing folds; a checksum of zero would mean that there is none (RFC 768).
+    total = piece(buffer, start, end - start, 0, 0) ^ 0xFFFF or 0xFFFF
+    buffer[at] = total & 0xFF
+    buffer[at + 1] = total >> 8
 
 
 class Fragmentation:
@@ -48,18 +64,30 @@ class Fragmentation:
     def fragment(self, packet, mtu):
         """Send a packet in pieces; it is released."""
         buffer = packet.buffer
+        data, start, end = buffer, OUT_SEGMENT, packet.end
+        if buffer[PIECE_COUNT]:
+            data = bytearray(packet.gather())
+            start -= buffer[LINK] | buffer[LINK + 1] << 8
+            end = len(data)
+        if buffer[FLAGS + 1] & PARTIAL >> 8:
+            # No device can sum what leaves in several pieces.
+            finish(data, start, end, buffer[PROTOCOL])
         self.send(
             buffer[PROTOCOL],
             bytes(buffer[SOURCE : SOURCE + self.size]),
             bytes(buffer[DESTINATION : DESTINATION + self.size]),
-            buffer,
-            OUT_SEGMENT,
-            packet.end,
+            data,
+            start,
+            end,
+            buffer[HOPS] | buffer[TRAFFIC] << 8,
         )
         packet.release()
 
-    def send(self, protocol, source, destination, buffer, start, end):
-        """Send buffer[start:end], a transport header and what follows.  True: all of it."""
+    def send(self, protocol, source, destination, buffer, start, end, mark=0):
+        """Send buffer[start:end], a transport header and what follows.  True: all of it.
+
+        `mark`: hop limit and traffic class << 8, 0 for the usual.
+        """
         if end - start > LONGEST - self.header:
             self.count(_TOO_LONG)
             return False
@@ -82,6 +110,8 @@ class Fragmentation:
             out[END + 1] = (place + length) >> 8
             out[FLAGS] = self.flags
             out[PROTOCOL] = protocol
+            out[HOPS] = mark & 0xFF
+            out[TRAFFIC] = mark >> 8
             out[SOURCE : SOURCE + self.size] = source
             out[DESTINATION : DESTINATION + self.size] = destination
             self.mark(out, at - start, at + length < end)

@@ -28,6 +28,7 @@ class Interface4:
         self.registry = registry = interface.registry
         self.address = None
         self.gateway = None
+        self.igmp = None
         self.on_conflict = self.ignore
         self.on_link = self.ignore
 

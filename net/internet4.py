@@ -39,6 +39,7 @@ class Internet4:
         self.stack = stack
         self.interfaces = []
         self.spoken = []
+        self.multicast = None  # class Igmp, if used
         self.output = None
         self.send_long = None
         self.refuse = None
@@ -49,6 +50,8 @@ class Internet4:
             raise OSError(f"{INTERFACES} interfaces: INTERFACES in net/config.py says so")
         mine = Interface4(self, interface)
         self.interfaces.append(mine)
+        if self.multicast:
+            mine.igmp = self.multicast(mine)
         for protocol, transport in self.spoken:
             mine.speak(protocol, transport)
         if len(self.interfaces) == 1:
@@ -101,10 +104,13 @@ class Internet4:
         else:
             raise ValueError("no address: set address=10.0.0.2/24, or pass configure=Dhcp")
         address, length = parse_interface(address)
+        gateway = parse(gateway) if gateway else None
+        if len(address) != 4 or (gateway and len(gateway) != 4):
+            raise ValueError("address and gateway are IPv4: IPv6 has address6 and gateway6")
         interface.configure(
             address,
             length,
-            gateway=parse(gateway) if gateway else None,
+            gateway=gateway,
             mtu=mtu,
             dns=[parse(name) for name in dns],
             by=by,
@@ -161,6 +167,23 @@ class Internet4:
     def is_local(self, address):
         return self.owner(address) is not None
 
+    # Multicast groups, for whoever has called net.igmp.use.
+
+    def join(self, group, interface=None):
+        self.listener(group, interface).join(group)
+
+    def leave(self, group, interface=None):
+        self.listener(group, interface).leave(group)
+
+    def listener(self, group, interface):
+        """The IGMP of an interface: of the one given by its address, or by the route."""
+        where = self.owner(interface) if interface else self.towards(group) or self.interfaces[0]
+        if not where:
+            raise ValueError("no interface has that address")
+        if not where.igmp:
+            raise OSError("multicast needs IGMP: call net.igmp.use(inet) first")
+        return where.igmp
+
     # Several interfaces: the ways out.
 
     @micropython.viper
@@ -182,12 +205,13 @@ class Internet4:
         self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
         packet.release()
 
-    def send_long_from(self, protocol, source, destination, buffer, start, end):
+    def send_long_from(self, protocol, source, destination, buffer, start, end, mark=0):
         interface = self.owner(source)
         if not interface:
             self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
             return False
-        return interface.fragmentation.send(protocol, source, destination, buffer, start, end)
+        send = interface.fragmentation.send
+        return send(protocol, source, destination, buffer, start, end, mark)
 
     def refuse_from(self, packet):
         interface = self.owner(packet.destination)

@@ -20,10 +20,10 @@ indexed by the last bits of the destination; only if that fails are route and ne
      |  destination  |  mtu  |       |     link header       |       |next hop       |
      +---------------+-------+-------+-----------------------+-------+-------+-------+
 
-Above: icmp, udp, tcp, each a slot; whatever is left is refused.  Below: `transmit`, `resolve`.
+Above: icmp, igmp, udp, tcp, each a slot; what is left is refused.  Below: `transmit`, `resolve`.
 Sideways: fragments come and go through `reassemble` and `fragment`, errors through `refuse`.
-Left out: forwarding, and so source routes and record route: options are skipped; multicast (no
-group is ever joined); a loopback interface: what is sent to ourselves is dropped.
+Left out: forwarding, and so source routes and record route: options are skipped; a loopback
+interface: what is sent to ourselves is dropped.
 """
 
 import micropython
@@ -52,6 +52,7 @@ FRAGMENTED = const(0xFF3F)  # more fragments, or an offset
 LATER = const(0xFF1F)  # an offset
 
 ICMP = const(1)
+IGMP = const(2)
 TCP = const(6)
 UDP = const(17)
 
@@ -95,7 +96,7 @@ _LOOPBACK = const(13)
 
 # State behind the counters: our address, the broadcast addresses of our prefix (all ones, and the
 # old all zeros), the identification of the last datagram, the number of paths less one, the MTU of
-# the link, how many path MTUs are known; then the paths.
+# the link, how many path MTUs are known, how many groups; then the groups we are in, and the paths.
 _ADDRESS = const(64)
 _ONES = const(68)
 _ZEROS = const(72)
@@ -103,7 +104,9 @@ _IDENTIFICATION = const(76)
 _LAST_PATH = const(80)
 _LINK_MTU = const(82)
 _PATH_MTUS = const(84)
-_TABLE = const(96)
+_GROUP_COUNT = const(88)
+_GROUPS = const(96)
+_TABLE = const(160)
 _ROW = const(32)
 _MTU = const(4)
 _LINK_HEADER = const(8)
@@ -146,7 +149,7 @@ class Ip4:
         self.path_mtus = []  # of (destination, mtu, when), the oldest first
         self.configure(NOWHERE, 0, mtu)
         # Slots: up, out, sideways.
-        self.icmp = self.udp = self.tcp = self.unknown
+        self.icmp = self.igmp = self.udp = self.tcp = self.unknown
         self.resolve = None
         self.transmit = None
         self.reassemble = self.no_fragments
@@ -269,8 +272,12 @@ class Ip4:
                 and destination != state[_ONES >> 2]
                 and destination != state[_ZEROS >> 2]
             ):
-                state[_DESTINATION] += 1
-                return
+                i = state[_GROUP_COUNT >> 2]
+                while i and state[(_GROUPS >> 2) + i - 1] != destination:
+                    i -= 1
+                if i == 0:
+                    state[_DESTINATION] += 1
+                    return
             if address or destination + 1 == 0:
                 head[FLAGS >> 1] |= NET_BROADCAST
         elif head[FLAGS >> 1] & ANY_BROADCAST:
@@ -285,6 +292,8 @@ class Ip4:
             self.icmp(packet)
         elif protocol == TCP:
             self.tcp(packet)
+        elif protocol == IGMP:
+            self.igmp(packet)
         else:
             self.unknown(packet)
 
@@ -377,12 +386,13 @@ class Ip4:
             table[_LOOPBACK] += 1
             packet.release()
             return
+        elif high >= 224:
+            # A group is on the link, whatever the routes say.
+            words[NEXT_HOP >> 2] = destination
         elif high == 0 or not self.find_route(packet):
             table[_NO_ROUTE] += 1
             packet.release()
             return
-        elif high >= 224:
-            words[NEXT_HOP >> 2] = destination
         mtu = int(state[_LINK_MTU >> 1])
         if state[_PATH_MTUS >> 1]:
             mtu = int(self.path_mtu_of(packet))
@@ -408,6 +418,15 @@ class Ip4:
     def too_big(self, packet, mtu):
         self.count(_TOO_BIG)
         packet.release()
+
+    def set_groups(self, groups):
+        """Hear what is sent to these multicast groups, and to no others."""
+        state = self.state
+        state[_GROUP_COUNT] = len(groups)
+        at = _GROUPS
+        for group in groups:
+            state[at : at + 4] = group
+            at += 4
 
     def forget(self, hop):
         """Paths through this neighbour are to be found anew; 0.0.0.0: all of them."""

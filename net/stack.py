@@ -16,9 +16,9 @@ A family (net/internet4.py is one) has
                                       transport.path_mtu_changed(destination), if it has that
     family.output(packet)             slot or method: send a packet that has SOURCE, DESTINATION,
                                       PROTOCOL, FLAGS, END and all below OUT_SEGMENT
-    family.send_long(protocol, source, destination, buffer, start, end) -> bool
+    family.send_long(protocol, source, destination, buffer, start, end, mark) -> bool
                                       send buffer[start:end], a transport header and its payload,
-                                      in fragments
+                                      in fragments; `mark`: hop limit | traffic class << 8
     family.refuse(packet)             tell the sender of a received packet: nobody has this port
     family.source_for(destination)    our address for packets to there, or None: no way, no address
     family.path_mtu(destination)      the longest datagram that gets there whole
@@ -181,6 +181,19 @@ class Stack:
     def is_local(self, address):
         family = self.family(address)
         return family.is_local(address) if family else False
+
+    def join(self, group, interface=None):
+        """Hear a multicast group.  `interface`: one of our addresses; None: that of the route."""
+        self.family_of(group).join(group, interface)
+
+    def leave(self, group, interface=None):
+        self.family_of(group).leave(group, interface)
+
+    def family_of(self, address):
+        family = self.family(address)
+        if not family:
+            raise ValueError("an address of a family that this stack does not speak")
+        return family
 
     def held(self):
         """The transmit packets that wait for something to happen."""

@@ -12,7 +12,7 @@ What a service sees:
         datagram.buffer                       the bytes; the payload is buffer[payload:end]
         datagram.payload .end .length         offsets and number (viper: ptr16(buffer)[3], [4])
         datagram.data                         a copy of the payload
-        datagram.source .source_port          the sender, 4 bytes and a number
+        datagram.source .source_port          the sender, 4 or 16 bytes and a number
         datagram.destination
 
     socket.reply(datagram, buffer, offset, length) -> bool
@@ -22,18 +22,25 @@ What a service sees:
                                               fill packet.buffer from packet.payload, at most
                                               packet.room bytes, then set packet.length
     socket.answer(datagram, packet)           send it to the sender of the datagram; takes it over
-    socket.send(packet, address, port)        send it anywhere (address: 4 bytes); takes it over
+    socket.send(packet, address, port)        send it anywhere (address: 4 or 16 bytes)
     socket.send_to(data, address, port) -> bool   copy data, up to 65,507 bytes, in fragments if
                                               it does not fit a packet
+    socket.join(group, interface=None)        hear what is sent to a multicast group; IPv4 needs
+    socket.leave(group, interface=None)       `igmp.use(inet)` for it; closing leaves all
+    socket.set(hops=, group_hops=, traffic=)  of what `send` sends: hop limit (0: the usual), that
+                                              of multicasts (1), the traffic class
     socket.close()                            give the port back
     socket.unreachable                        slot (socket, address, port, kind): the network says
                                               that a datagram did not arrive; kind is ICMP's type
-                                              << 8 | code, so 0x303: nobody has that port
+                                              << 8 | code, so 0x303: nobody has that port (ICMPv6:
+                                              0x104)
+    socket.source_for                         slot (address): which of our addresses sends to there
     socket.callback                           slot, may be replaced at any time
 
 Receive, callback, reply or answer allocate nothing.
 Above: services, DHCP, DNS.  Below: ip4.send; sideways: icmp (port unreachable, both ways).
-Left out: connected sockets, several sockets on one port, multicast groups, UDP-Lite.
+A multicast that an interface hears goes to the socket of its port, whoever joined the group.
+Left out: connected sockets, several sockets on one port, UDP-Lite.
 """
 
 import micropython
@@ -83,6 +90,8 @@ PROTOCOL = const(12)
 SOURCE = const(16)
 DESTINATION = const(32)
 HEAD = const(64)
+TRAFFIC = const(70)
+HOPS = const(72)
 OUT_SEGMENT = const(200)
 BODY = const(208)
 CHECKED = const(0x04)
@@ -115,6 +124,12 @@ class Socket:
         self.source_for = udp.source_for
         self.aimed_at = None
         self.changes = -1
+        self.hops = 0
+        self.group_hops = 1  # RFC 1112 section 6.1
+        self.traffic = 0
+        self.mark = 0  # hops and traffic class of what goes to `aimed_at`
+        self.groups = []
+        self.closed = False
         self.wire()
 
     def wire(self):
@@ -127,8 +142,34 @@ class Socket:
         pass
 
     def close(self):
-        """Give the port back."""
+        """Give the port back, and leave all groups; a second time does nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        for group, interface in self.groups[:]:
+            self.leave(group, interface)
         self.udp.unbind(self)
+
+    def join(self, group, interface=None):
+        """Hear a group on an interface (one of ours by its address; None: that of the route)."""
+        self.udp.stack.join(group, interface)
+        self.groups.append((group, interface))
+
+    def leave(self, group, interface=None):
+        if (group, interface) not in self.groups:
+            raise ValueError("this socket has not joined that group there")
+        self.groups.remove((group, interface))
+        self.udp.stack.leave(group, interface)
+
+    def set(self, hops=None, group_hops=None, traffic=None):
+        """Hop limits and traffic class of what `send` sends."""
+        if hops is not None:
+            self.hops = hops
+        if group_hops is not None:
+            self.group_hops = group_hops
+        if traffic is not None:
+            self.traffic = traffic
+        self.aimed_at = None
 
     @micropython.viper
     def reply(self, datagram, buffer, offset: int, length: int) -> bool:
@@ -250,6 +291,9 @@ class Socket:
         """Send `packet` to a port of an address (4 or 16 bytes)."""
         if address != self.aimed_at or self.changes != self.udp.stack.changes:
             self.aim(address)
+        if self.mark:
+            packet.buffer[HOPS] = self.mark & 0xFF
+            packet.buffer[TRAFFIC] = self.mark >> 8
         first = self.first
         first.buffer[HEAD] = port >> 8
         first.buffer[HEAD + 1] = port & 0xFF
@@ -262,6 +306,8 @@ class Socket:
             raise ValueError("an address has 4 or 16 bytes: net.address.parse makes them of text")
         self.aimed_at = address = bytes(address)
         self.changes = self.udp.stack.changes
+        group = address[0] == 0xFF if size == 16 else 224 <= address[0] < 240
+        self.mark = (self.group_hops if group else self.hops) | self.traffic << 8
         buffer = self.first.buffer
         buffer[FLAGS] = IP6 if size == 16 else 0
         buffer[SOURCE : SOURCE + size] = address
@@ -271,7 +317,8 @@ class Socket:
         """Send a copy of `data`, in fragments if it is long."""
         length = len(data)
         if length > ROOM:
-            return self.udp.send_long(self.port, data, address, port)
+            self.aim(address)
+            return self.udp.send_long(self, data, address, port)
         packet = self.packet()
         if not packet:
             self.udp.count(_NO_BUFFER)
@@ -311,7 +358,7 @@ class Udp:
     def ignore(self, packet):
         pass
 
-    def no_long_output(self, protocol, source, destination, buffer, start, end):
+    def no_long_output(self, protocol, source, destination, buffer, start, end, mark):
         self.count(_TOO_LONG)
         return False
 
@@ -435,13 +482,14 @@ class Udp:
         port = buffer[at + 2] << 8 | buffer[at + 3]
         socket.unreachable(socket, packet.destination, port, kind)
 
-    def send_long(self, source_port, data, address, port):
+    def send_long(self, socket, data, address, port):
         """A datagram too long for a packet: header and data in one buffer, then fragments."""
         length = SIZE + len(data)
         if len(data) > (LONGEST if len(address) == 4 else LONGEST6):
             self.count(_TOO_LONG)
             return False
-        local = self.source_for(address) or bytes(len(address))
+        local = socket.source_for(address) or bytes(len(address))
+        source_port = socket.port
         buffer = bytearray(length)
         buffer[SIZE:] = data
         for offset, value in ((0, source_port), (DESTINATION_PORT, port), (LENGTH, length)):
@@ -451,4 +499,4 @@ class Udp:
         total = partial(buffer, 0, length, partial(pseudo, 0, len(pseudo), 0)) ^ 0xFFFF or 0xFFFF
         buffer[CHECKSUM] = total & 0xFF
         buffer[CHECKSUM + 1] = total >> 8
-        return self.long_output(UDP, local, bytes(address), buffer, 0, length)
+        return self.long_output(UDP, local, bytes(address), buffer, 0, length, socket.mark)

@@ -18,6 +18,7 @@ MODULES = [
     "net/test_ethernet.py",
     "net/test_hostile.py",
     "net/test_icmp.py",
+    "net/test_igmp.py",
     "net/test_interfaces.py",
     "net/test_ip4.py",
     "net/test_packet.py",

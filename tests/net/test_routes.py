@@ -67,9 +67,7 @@ def test_mask_with_holes_has_no_length():
     assert address.length(b"\xff\0\xff\0") == -1
 
 
-@pytest.mark.parametrize(
-    "text", ["", "1.2.3", "1.2.3.4.5", "1.2.3.x", "1.2.3.256", "1..2.3", "::1"]
-)
+@pytest.mark.parametrize("text", ["", "1.2.3", "1.2.3.4.5", "1.2.3.x", "1.2.3.256", "1..2.3"])
 def test_bad_address_is_said(text):
     with pytest.raises(ValueError, match="not an IPv4 address"):
         address.parse(text)
