@@ -11,6 +11,7 @@ __await__ here.  Below: the C modules _time, _os and _hashlib are made of CPytho
 Left out: reloading, threads.
 """
 
+import ast
 import builtins
 import hashlib
 import inspect
@@ -85,7 +86,10 @@ class Library:
             module.__builtins__ = {**vars(builtins), "__import__": self._import}
             self.modules[name] = module
             try:
-                exec(compile(path.read_text(), str(path), "exec"), module.__dict__)
+                tree = ast.parse(path.read_text(), str(path))
+                if name.partition(".")[0] == "asyncio":
+                    tree = ast.fix_missing_locations(_Generators().visit(tree))
+                exec(compile(tree, str(path), "exec"), module.__dict__)
             except BaseException:
                 del self.modules[name]
                 raise
@@ -94,6 +98,21 @@ class Library:
         if parent is not None:
             setattr(parent, name.rpartition(".")[2], self.modules[name])
         return self.modules[name]
+
+
+class _Generators(ast.NodeTransformer):
+    """An `async def` with a `yield` of its own is a coroutine to MicroPython: here a generator."""
+
+    def visit_AsyncFunctionDef(self, node):
+        if not any(isinstance(inner, ast.Yield) for inner in ast.walk(node)):
+            return node
+        fields = {name: getattr(node, name, None) for name in ast.FunctionDef._fields}
+        made = ast.copy_location(ast.FunctionDef(**fields), node)
+        for inner in ast.walk(made):
+            for name, value in ast.iter_fields(inner):
+                if isinstance(value, ast.Await):
+                    setattr(inner, name, ast.YieldFrom(value.value))
+        return made
 
 
 def _awaitable(module):

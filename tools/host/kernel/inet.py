@@ -35,7 +35,7 @@ class Inet:
         self.gateway = None
         self.dns = self.name_servers()
         self.nic = None
-        if not hasattr(machine, "inet"):
+        if machine.inet is None:
             machine.inet = self
         self.udp = udp(self) if udp else None
         self.tcp = tcp(self) if tcp else None
