@@ -33,6 +33,14 @@ SMALLEST_DATAGRAM, LARGEST_DATAGRAM = 16, 65507
 TCP_LENGTH, UDP_LENGTH, UDP_RATE = 131072, 1460, 1 << 20
 UDP_CONNECT = (b"9876", b"\x15\xcd\x5b\x07")  # 3.x: 0x36373839; before 3.7: 123456789
 UDP_REPLY = b"6789"
+RESULTS = (
+    '{"cpu_util_total":0,"cpu_util_user":0,"cpu_util_system":0,'
+    '"sender_has_retransmits":%d,"streams":[%s]}'
+)
+STREAM_RESULT = (
+    '{"id":%d,"bytes":%d,"retransmits":%d,"jitter":%s,"errors":%d,"packets":%d,'
+    '"start_time":0,"end_time":%s}'
+)
 FIRST_MS = 10_000  # so long a connection may take to say who it is
 
 
@@ -219,17 +227,22 @@ class Test:
 
     def exchange(self):
         """The client's results are its own business; ours it shows."""
+        seconds = decimal(self.took, 3)
         streams = [
-            f'{{"id":{flow.number},"bytes":{flow.tally.total},"retransmits":{flow.retransmits},'
-            f'"jitter":{decimal(flow.jitter // 16, 6)},"errors":{flow.lost},'
-            f'"packets":{flow.packets},"start_time":0,"end_time":{decimal(self.took, 3)}}}'
+            STREAM_RESULT
+            % (
+                flow.number,
+                flow.tally.total,
+                flow.retransmits,
+                decimal(flow.jitter // 16, 6),
+                flow.lost,
+                flow.packets,
+                seconds,
+            )
             for flow in self.flows
         ]
         counts = max([flow.retransmits for flow in self.flows]) >= 0
-        text = (
-            '{"cpu_util_total":0,"cpu_util_user":0,"cpu_util_system":0,'
-            f'"sender_has_retransmits":{1 if counts else -1},"streams":[{",".join(streams)}]}}'
-        )
+        text = RESULTS % (1 if counts else -1, ",".join(streams))
         data = text.encode()
         self.connection.write(len(data).to_bytes(4, "big") + data)
         self.say(DISPLAY_RESULTS)

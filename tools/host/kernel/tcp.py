@@ -20,6 +20,7 @@ TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT = 4, 5, 6, 18
 EINPROGRESS, ECONNABORTED, ETIMEDOUT = 115, 103, 110
 
 SEND_BUFFER = 16384  # the kernel doubles it
+ROOM = 65536  # so much is taken before the peer gets a turn, however fast it reads
 WINDOW = 32768  # so much may be held
 DATA = 148  # where the machine has the payload of a segment with timestamps
 LARGEST = DATA + 16384
@@ -158,6 +159,7 @@ class Connection:
         self.ended = False  # the peer has closed
         self.shut = False  # we have
         self.held = 0
+        self.room = ROOM
         self.patience = None
         hostio.option(descriptor, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER)
 
@@ -191,6 +193,7 @@ class Connection:
     def writable(self):
         if self.established:
             self.wanting = False
+            self.room = ROOM
             self.poll()
             self.tcp.tell(self.wrote)
             return
@@ -260,12 +263,13 @@ class Connection:
             return 0
         done = 0
         if self.established:
-            done = hostio.send(self.descriptor, data, offset, offset + length)
+            done = hostio.send(self.descriptor, data, offset, offset + min(length, self.room))
             if done < 0:
                 if not later(done):
                     self.finish(-done)
                     return 0
                 done = 0
+            self.room -= done
         if done < length:
             self.wanting = True
             if self.established:
