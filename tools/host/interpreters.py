@@ -38,6 +38,7 @@ def environment(folders=()):
         "PYTHONPATH": os.pathsep.join(map(str, ours)),
         "MICROPYPATH": os.pathsep.join(map(str, [".frozen", *folders])),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "IMPORTOS_FOLDERS": os.pathsep.join(map(str, folders)),
     }
 
 

@@ -11,7 +11,7 @@ from runtime.settings import Settings
 from tools import network
 from tools.errors import UserError
 from tools.host import interpreters, namespace
-from tools.image import closure, needs
+from tools.image import closure, needs, packages
 
 ROOT = interpreters.ROOT
 MAIN = ROOT / "tools" / "host" / "main.py"
@@ -34,6 +34,7 @@ def run(options):
     need = needs.read(service, ROOT, options.settings)
     folder = compile_needs(service, need)
     folders = [folder, *[service.folder] * (service.folder != ROOT)]
+    folders += [package.folder for package in packages.provide(service, ROOT)]
     start = [*interpreters.command(options.interpreter), str(MAIN)]
     environment = interpreters.environment(folders)
     forwards = find_forwards(need.ports, options.forward)

@@ -14,6 +14,7 @@ import sys
 
 sys.path.insert(0, ".")
 
+from tools.host import library
 from tools.host import machine as process
 
 MAC = b"\x52\x54\0\0\0\2"
@@ -21,9 +22,7 @@ MAC = b"\x52\x54\0\0\0\2"
 
 def load(service):
     """(the module with `start`, settings that are compiled in)."""
-    module = __import__(service)
-    for name in service.split(".")[1:]:
-        module = getattr(module, name)
+    module = library.importer()(service)
     if service == "image":
         return module.service, module.SETTINGS
     return module, {}
