@@ -47,12 +47,12 @@ class DeviceError(Exception):
     """This device cannot be used; the machine can."""
 
 
-def initialise(transport, wanted):
-    """Steps 1 to 6 of 3.1.1; returns the features both sides have.  Next: the queues, `ready`."""
+def initialise(transport, choose):
+    """Steps 1 to 6 of 3.1.1; `choose(offered)` is what both sides have.  Next: queues, `ready`."""
     reset(transport)  # 1. Firmware may have left the device running.
     transport.set_status(ACKNOWLEDGE)  # 2.
     transport.set_status(ACKNOWLEDGE | DRIVER)  # 3.
-    features = transport.features() & wanted
+    features = choose(transport.features())
     if transport.version_1 and not features >> VERSION_1 & 1:
         fail(transport, "it offers a modern interface without VERSION_1")
     transport.accept(features)  # 4.

@@ -19,7 +19,6 @@ TYPE = const(4)
 TRANSITIONAL = const(0x1005)
 BYTES = const(64)
 PATIENCE_MS = const(20)
-WANTED = 1 << device.VERSION_1
 _CELLS = const(16)  # one window, virtqueue.py
 _INDEX = const(0)
 _SEEN = const(1)
@@ -44,13 +43,17 @@ def probe(machine, function, arena):
     return rng
 
 
+def choose(offered):
+    return offered & 1 << device.VERSION_1
+
+
 class VirtioRng:
     def __init__(self, transport, arena, line, entropy):
         self.transport = transport
         self.line = line
         self.entropy = entropy
         self.waiting = False
-        device.initialise(transport, WANTED)
+        device.initialise(transport, choose)
         queue = virtqueue.Virtqueue(transport, 0, 1, arena)
         self.cells = bytearray(4 * _CELLS)
         self.buffer = arena.take(BYTES)

@@ -33,6 +33,19 @@ static mp_obj_t metal_memory(mp_obj_t address, mp_obj_t length) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(metal_memory_obj, metal_memory);
 
+// Copy `count` pieces of memory, each three words of a buffer: to, from, length.
+static mp_obj_t metal_copy(mp_obj_t pieces, mp_obj_t count) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(pieces, &buffer, MP_BUFFER_READ);
+    const uint32_t *piece = buffer.buf;
+    size_t n = number(count);
+    for (n = n < buffer.len / 12 ? n : buffer.len / 12; n; n--, piece += 3) {
+        memcpy((void *)piece[0], (const void *)piece[1], piece[2]);
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(metal_copy_obj, metal_copy);
+
 static mp_obj_t metal_arena(void) {
     mp_obj_t pair[] = {MP_OBJ_NEW_SMALL_INT(arena_start), MP_OBJ_NEW_SMALL_INT(arena_size)};
     return mp_obj_new_tuple(2, pair);
@@ -218,6 +231,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_out16), MP_ROM_PTR(&metal_out16_obj)},
     {MP_ROM_QSTR(MP_QSTR_out32), MP_ROM_PTR(&metal_out32_obj)},
     {MP_ROM_QSTR(MP_QSTR_memory), MP_ROM_PTR(&metal_memory_obj)},
+    {MP_ROM_QSTR(MP_QSTR_copy), MP_ROM_PTR(&metal_copy_obj)},
     {MP_ROM_QSTR(MP_QSTR_arena), MP_ROM_PTR(&metal_arena_obj)},
     {MP_ROM_QSTR(MP_QSTR_mask), MP_ROM_PTR(&metal_mask_obj)},
     {MP_ROM_QSTR(MP_QSTR_unmask), MP_ROM_PTR(&metal_unmask_obj)},

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from drivers.virtio import device, net, virtqueue
+from drivers.virtio.net import offload, receive, transmit
 from net import packet
 from runtime import pci
 from runtime.counters import Registry
@@ -20,6 +21,9 @@ from tests.support.metal import Machine as Hardware
 from tests.support.virtio import NetDevice
 
 VARIANTS = [
+    # "plain": an image without TCP has no offload.py.
+    pytest.param({"plain": True, "modern": True}, id="plain-modern"),
+    pytest.param({"plain": True, "modern": False, "event_idx": False}, id="plain-legacy-flags"),
     pytest.param({"modern": True, "event_idx": True}, id="modern"),
     pytest.param({"modern": True, "event_idx": False}, id="modern-flags"),
     pytest.param({"modern": False, "event_idx": True}, id="legacy"),
@@ -33,7 +37,7 @@ VARIANTS = [
 class Bench:
     """A machine with one network device, its driver and a loop."""
 
-    def __init__(self, ram=1 << 20, command_line="", **device):
+    def __init__(self, ram=1 << 20, command_line="", plain=False, **device):
         self.hardware = Hardware()
         self.hardware.add_ram(0x200000, ram)
         self.device = NetDevice(self.hardware, **device)
@@ -45,7 +49,10 @@ class Bench:
         )
         arena = Arena(*metal.arena())
         for function in pci.scan():
-            net.probe(self.machine, function, arena)
+            with pytest.MonkeyPatch.context() as patch:
+                if plain:
+                    patch.setattr(net, "OFFLOAD", "drivers.virtio.net.nothing")
+                net.probe(self.machine, function, arena)
         for nic in self.machine.nics:
             loop.add(nic)
         self.received = []
@@ -168,7 +175,7 @@ def test_transmit_packets_run_out_and_come_back(bench):
     bench.device.polling = False
     bench.device.transmit_all()
     assert bench.nic.reclaim()
-    assert bench.nic.transmit_pool.free == 64
+    assert bench.nic.pool.free == 64
     for number in range(1000):
         assert bench.send(frame(number))
         bench.nic.flush()
@@ -239,7 +246,7 @@ def test_ids_from_the_device_are_not_believed(bench, id):
         bench.device.give_back(queue, id, 100)
     bench.hardware.interrupt(11)
     bench.run()
-    assert bench.nic.allocate() is None
+    bench.nic.allocate()
     assert bench.drops() == {"eth0.bad_id": 2}
 
 
@@ -383,29 +390,75 @@ def test_the_transport_can_be_insisted_on():
     assert Bench(modern=False, command_line="virtio=modern").machine.nics == []
 
 
-def test_a_device_that_asks_for_a_reset_is_reported(bench):
+def test_a_device_that_asks_for_a_reset_is_initialised_anew(bench):
+    told = []
+    bench.nic.on_link = told.append
+    bench.nic.receive = bench.echo
     bench.run()
+    held = bench.nic.allocate()  # by somebody above: stays his
+    bench.device.polling = True
+    for number in range(10):
+        bench.send(frame(number))
+    bench.device.transmit_all(3)
     bench.device.device_status |= 64
     bench.device.raise_interrupt(2)
     bench.run()
-    assert not bench.nic.link
+    assert told == [False, True]
+    assert bench.nic.link
     assert "asks for a reset" in bench.log
+    assert bench.device.device_status == (15 if bench.device.modern else 7)
+    assert bench.nic.pool.free == 63
+    bench.device.polling = False
+    bench.device.sent.clear()
+    for number in range(200):
+        assert bench.device.deliver(frame(number))
+        bench.run()
+    assert bench.device.sent == [frame(n) for n in range(200)]
+    bench.fill(held, frame(7))
+    bench.nic.transmit(held)
+    bench.run()
+    assert bench.nic.reclaim()
+    assert bench.nic.pool.free == 64
+
+
+def test_a_device_that_fails_again_and_again_is_left_alone(bench):
+    bench.run()
+    for _ in range(20):
+        bench.device.device_status |= 64
+        bench.device.raise_interrupt(2)
+        bench.run()
+    assert not bench.nic.link
+    assert bench.device.steps.count(0) == 1 + net.RECOVERIES
 
 
 def test_the_drivers_constants_are_those_of_their_owners():
-    # const() works within a module; net.py repeats what it needs.
+    # const() works within a module; each repeats what it needs.
+    places = {}
+    for module in (net, receive, transmit, offload):
+        for name, value in vars(module).items():
+            if name.startswith("_") and isinstance(value, int):
+                places.setdefault(name, set()).add(value)
+    assert {name for name, values in places.items() if len(values) > 1} == set()
+    its = {name: values.pop() for name, values in places.items()}
     names = ["INDEX", "SEEN", "KICKED", "FENCED", "MASK", "DESCRIPTORS", "AVAILABLE", "USED"]
     names += ["USED_EVENT", "AVAILABLE_EVENT", "NOTIFY", "NUMBER", "SHIFT", "BUFFERS", "COUNT"]
     for name in [*names, "NEXT", "WRITE", "NO_INTERRUPT", "NO_NOTIFY"]:
-        assert getattr(net, "_" + name) == getattr(virtqueue, name), name
-    assert net._CONFIG_INTERRUPT == device.CONFIG_INTERRUPT
-    assert (net._FRAME, net._BODY, net._SIZE) == (packet.FRAME, packet.BODY, packet.SIZE)
-    assert 1 << net._LOG2_SIZE == packet.SIZE
-    for name in ("LINK", "PAYLOAD", "END", "FLAGS"):
-        assert getattr(net, f"_{name}_AT") == getattr(packet, name) >> 1, name
+        assert its["_" + name] == getattr(virtqueue, name), name
+    assert its["_CONFIG_INTERRUPT"] == device.CONFIG_INTERRUPT
+    for name in ("FRAME", "BODY", "SIZE", "CHECKED", "PARTIAL", "IP6", "FREE", "FLAGS"):
+        assert its["_" + name] == getattr(packet, name), name
+    assert its["_SEGMENT"] == packet.OUT_SEGMENT
+    assert 1 << its["_LOG2_SIZE"] == packet.SIZE
+    for name in ("LINK", "PAYLOAD", "END", "FLAGS", "PROTOCOL"):
+        assert its[f"_{name}_AT"] == getattr(packet, name) >> 1, name
+    assert its["_PIECES_AT"] == packet.PIECE_COUNT >> 1
+    assert its["_MSS_AT16"] == packet.MSS >> 1
+    for name in ("TAIL", "MSS", "HOPS", "PIECE"):
+        assert its[f"_{name}_AT"] == getattr(packet, name) >> 2, name
     # The counters come first, then the state; the windows do not overlap.
-    last = net.COUNTS.index("waits")
-    assert last == net._WAITS
-    assert last + 1 == net._NO_BUFFER
-    assert len(net.COUNTS + net.DROPS) == net._UNCLAIMED + 1 <= net._EVENT
-    assert net._TX - net._RX == virtqueue.WINDOW == net._CELLS - net._TX
+    counted = [its["_" + name.upper()] for name in net.COUNTS[:2] + net.COUNTS[4:] + net.DROPS]
+    assert counted == [0, 1, *range(4, len(net.COUNTS + net.DROPS))]
+    assert its["_DOORBELLS"] == 2
+    assert its["_EVENT"] >= len(net.COUNTS + net.DROPS)
+    assert its["_OFFLOADS"] < its["_RX"]
+    assert its["_TX"] - its["_RX"] == virtqueue.WINDOW == its["_CELLS"] - its["_TX"]

@@ -18,6 +18,7 @@ from contextlib import suppress
 import micropython
 
 TICKS = (1 << 30) - 1
+OBJECTS = 0x20000000
 
 
 class Asleep(Exception):
@@ -105,7 +106,9 @@ class Machine:
         self.allocated = self.live = 0
         self.rdrand = False
         self.add_ports(0xCF8, self)
+        self.objects = []
         micropython.physical = self.physical
+        micropython.address_of = self.address_of
         metal.machine = self
         metal.interrupts = self.interrupts
 
@@ -138,7 +141,16 @@ class Machine:
         for base, size, device in self.registers:
             if base <= address < base + size:
                 return _Registers(device, address - base, width)
+        for base, view in self.objects:
+            if base <= address < base + len(view):
+                return view[address - base :]
         raise IndexError(f"nothing lies at {address:#x}")
+
+    def address_of(self, view):
+        """Where a buffer of the heap lies for devices, from now on."""
+        base = OBJECTS + (len(self.objects) << 20)
+        self.objects.append((base, view))
+        return base
 
     def port(self, port):
         for base, size, device in self.ports:
@@ -225,6 +237,12 @@ class Metal(types.ModuleType):
     def memory(self, address, length):
         return self.machine.physical(address, 1)[:length]
 
+    def copy(self, pieces, count):
+        words = memoryview(bytearray(pieces)).cast("I")
+        for i in range(count):
+            to, source, length = words[3 * i : 3 * i + 3]
+            self.memory(to, length)[:] = self.memory(source, length)
+
     def arena(self):
         base, block = self.machine.ram[0]
         return base, len(block)
@@ -276,7 +294,7 @@ class Metal(types.ModuleType):
 
 def forget():
     """No machine is there any more, and no address means anything."""
-    metal.machine = micropython.physical = None
+    metal.machine = micropython.physical = micropython.address_of = None
 
 
 metal = sys.modules.get("metal")

@@ -22,6 +22,8 @@ WORD = 1 << 32
 # What lies at a physical address, for tests that have a machine: `physical(address, width)` gives a
 # buffer that starts there, or an object that stands for registers and answers [index] itself.
 physical = None
+# And the other way: the address of what a pointer points to, `address_of(view)`.
+address_of = None
 
 
 class _Pointer:
@@ -44,6 +46,11 @@ class _Pointer:
             view = memoryview(target)
             pointer.view = view if view.format == "B" else view.cast("B")
         return pointer
+
+    def __int__(self):
+        if address_of is None:
+            raise TypeError("an address: there is no physical memory here")
+        return address_of(self.view)
 
 
 class ptr8(_Pointer):

@@ -42,7 +42,11 @@ START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
 MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
 # runtime/boot.py looks for these by name.
-COMPANIONS = {"net.stack": ("drivers.virtio.net",), "runtime.csprng": ("drivers.virtio.rng",)}
+COMPANIONS = {
+    "net.stack": ("drivers.virtio.net",),
+    "net.tcp": ("drivers.virtio.net.offload",),
+    "runtime.csprng": ("drivers.virtio.rng",),
+}
 ENTROPY = "runtime.csprng"
 LIBRARY = Path("runtime/library")
 OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
