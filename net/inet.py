@@ -26,6 +26,12 @@ from net.stack import Stack
 class Inet(Stack):
     def __init__(self, machine, udp=None, tcp=None, configure=None, nic=None):
         Stack.__init__(self, machine, nic)
+        self.make4()
+        self.begin([self.internet4], udp, tcp)
+        self.internet4.configure(self.first, configure)
+
+    def make4(self):
+        """IPv4 on the first nic, and its parts by name."""
         self.internet4 = Internet4(self)
         self.first = first = self.internet4.attach(self.interfaces[0])
         self.ethernet = first.ethernet
@@ -36,8 +42,6 @@ class Inet(Stack):
         self.fragmentation = first.fragmentation
         self.reassembly = first.reassembly
         self.configure = first.configure
-        self.begin([self.internet4], udp, tcp)
-        self.internet4.configure(first, configure)
 
     def attach(self, nic, address=None, gateway=None, mtu=0, dns=(), configure=None):
         """One more interface, with an address of its own; returns it.

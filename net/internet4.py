@@ -96,8 +96,6 @@ class Internet4:
             address = settings.get(first + "address")
             gateway = settings.get(first + "gateway")
             mtu = int(settings.get(first + "mtu", 0))
-            names = settings.get(first + "dns")
-            dns = names.split(",") if names else []
         elif configure:
             interface.configuration = configure(interface)
             return
@@ -176,10 +174,11 @@ class Internet4:
         self.listener(group, interface).leave(group)
 
     def listener(self, group, interface):
-        """The IGMP of an interface: of the one given by its address, or by the route."""
-        where = self.owner(interface) if interface else self.towards(group) or self.interfaces[0]
-        if not where:
-            raise ValueError("no interface has that address")
+        """The IGMP of an interface: of the one given, or of that of the route."""
+        if interface:
+            where = next(mine for mine in self.interfaces if mine.interface is interface)
+        else:
+            where = self.towards(group) or self.interfaces[0]
         if not where.igmp:
             raise OSError("multicast needs IGMP: call net.igmp.use(inet) first")
         return where.igmp

@@ -23,8 +23,10 @@ A family (net/internet4.py is one) has
     family.source_for(destination)    our address for packets to there, or None: no way, no address
     family.path_mtu(destination)      the longest datagram that gets there whole
     family.join(group, interface), family.leave(group, interface)
-                                      be in a multicast group (None: the interface of the route)
+                                      be in a multicast group (None: let the family choose)
     family.is_local(address) -> bool  is it an address of ours
+    family.owner(address)             what it has attached to the interface that has this address
+                                      (`owner.interface`), or None
     family.configured                 there is an address
     family.held()                     packets that wait for neighbours; a transport may have it, too
 
@@ -49,6 +51,7 @@ inet.search, inet.ntp, inet.on_configured, inet.when_configured(callback), inet.
 inet.counters, inet.drops.
 """
 
+from net.address import parse
 from net.copying import Copying
 from net.ethernet import Ethernet
 
@@ -127,6 +130,9 @@ class Stack:
         """All parts are there: make the transports and wire them."""
         self.families = families
         self.way = way or families[0]
+        names = self.settings.get("dns")
+        if names:
+            self.learn(self, dns=[parse(name) for name in names.split(",")])
         self.udp = udp(self) if udp else None
         self.tcp = tcp(self) if tcp else None
         for protocol, transport in ((UDP, self.udp), (TCP, self.tcp)):
@@ -183,11 +189,22 @@ class Stack:
         return family.is_local(address) if family else False
 
     def join(self, group, interface=None):
-        """Hear a multicast group.  `interface`: one of our addresses; None: that of the route."""
-        self.family_of(group).join(group, interface)
+        """Hear a multicast group on one of `interfaces` (or the one that has this address of ours).
+
+        None: IPv4 on that of the route, IPv6 on all.
+        """
+        self.family_of(group).join(group, self.interface_of(interface))
 
     def leave(self, group, interface=None):
-        self.family_of(group).leave(group, interface)
+        self.family_of(group).leave(group, self.interface_of(interface))
+
+    def interface_of(self, which):
+        if which is None or which in self.interfaces:
+            return which
+        owner = self.family_of(which).owner(which)
+        if not owner:
+            raise ValueError("no interface has that address")
+        return owner.interface
 
     def family_of(self, address):
         family = self.family(address)

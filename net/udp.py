@@ -151,7 +151,7 @@ class Socket:
         self.udp.unbind(self)
 
     def join(self, group, interface=None):
-        """Hear a group on an interface (one of ours by its address; None: that of the route)."""
+        """Hear a group on an interface: see Stack.join."""
         self.udp.stack.join(group, interface)
         self.groups.append((group, interface))
 

@@ -164,12 +164,10 @@ def test_the_second_interface_takes_its_settings_by_name():
     world = World()
     host = Host(world, "us", address=WEST + "/24", gateway=WEST_PEER)
     host.settings["eth1.address"] = EAST + "/16"
-    host.settings["eth1.dns"] = EAST_PEER
     inet = Inet(host, udp=Udp)
     interface = inet.attach(Nic(world, "eth1", b"\x02\0\0\0\1\1", wire=1))
     assert interface.address == address(EAST)
     assert interface.routes.items() == [("10.1.0.0/16", "on-link")]
-    assert inet.dns == [address(EAST_PEER)]
 
 
 def test_there_is_a_bound():
