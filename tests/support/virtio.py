@@ -3,6 +3,7 @@
     device = NetDevice(machine, modern=True, event_idx=True)
     device.deliver(frame) -> bool       as if it came from the wire; False: no buffer
     device.sent                         frames that the driver has sent, once `transmit_all` ran
+    device.described                    the device header of each, as its six fields
     device.polling = True               it looks at the transmit queue by itself and says so
 
 It checks what the driver must not do (status steps out of order, features it did not offer, rings
@@ -14,6 +15,7 @@ import struct
 from tests.support.metal import PciFunction
 
 MTU, MAC, STATUS, ANY_LAYOUT, EVENT_IDX, VERSION_1 = 3, 5, 16, 27, 29, 32
+MERGEABLE = 15
 RX, TX = 0, 1
 
 
@@ -47,11 +49,14 @@ class NetDevice:
         bus=0,
         refuse=False,
         reset_takes=2,
+        features=(),
     ):
         self.machine, self.modern, self.line = machine, modern, line
         self.offered = (event_idx << EVENT_IDX) | (any_layout << ANY_LAYOUT) | (status << STATUS)
         self.offered |= (mac is not None) << MAC | (mtu is not None) << MTU | modern << VERSION_1
         self.config = bytearray(struct.pack("<6sHHH", mac or bytes(6), 1, 1, mtu or 0))
+        self.offered |= sum(1 << bit for bit in features)
+        self.described = []
         self.refuse, self.reset_takes = refuse, reset_takes
         self.sizes = size
         self.sent, self.doorbells, self.log = [], [0, 0], []
@@ -263,12 +268,15 @@ class NetDevice:
         return head, parts
 
     def give_back(self, queue, head, length):
+        self.fill_used(queue, head, length)
+        self.put(queue.used + 2, queue.index)
+
+    def fill_used(self, queue, head, length):
         queue.held.discard(head)
         at = queue.used + 4 + 8 * (queue.index % queue.size)
         self.put(at, head, 4)
         self.put(at + 4, length, 4)
         queue.index = (queue.index + 1) & 0xFFFF
-        self.put(queue.used + 2, queue.index)
 
     def signal(self, queue):
         """2.7.7.2: interrupt unless the driver suppresses it."""
@@ -291,9 +299,13 @@ class NetDevice:
 
     @property
     def header(self):
-        return 12 if self.modern else 10
+        return 12 if self.modern or self.mergeable else 10
 
-    def deliver(self, frame, signal=True):
+    @property
+    def mergeable(self):
+        return self.accepted >> MERGEABLE & 1
+
+    def deliver(self, frame, signal=True, flags=0):
         queue = self.queues[RX]
         if not self.device_status & 4:
             return False
@@ -304,16 +316,39 @@ class NetDevice:
             self.want(queue, True)
             return False
         head, parts = taken
-        data = bytes(self.header) + frame
-        for address, length, flags in parts:
-            assert flags & 2, "a receive buffer that the device may not write"
-            part, data = data[:length], data[length:]
-            self.machine.physical(address, 1)[: len(part)] = part
-        assert not data, "the frame does not fit"
-        self.give_back(queue, head, self.header + len(frame))
+        data = bytes([flags]) + bytes(self.header - 1) + frame
+        first = parts[0][0]
+        buffers = 0
+        index = queue.index
+        while True:
+            buffers += 1
+            before = len(data)
+            for address, length, access in parts:
+                assert access & 2, "a receive buffer that the device may not write"
+                part, data = data[:length], data[length:]
+                self.machine.physical(address, 1)[: len(part)] = part
+            self.fill_used(queue, head, before - len(data))
+            if not data:
+                break
+            assert self.mergeable, "the frame does not fit"
+            taken = self.take(queue)
+            if taken is None:
+                # All or nothing: back to where we were.
+                queue.taken = (queue.taken - buffers) & 0xFFFF
+                queue.index = index
+                queue.held.clear()
+                self.want(queue, True)
+                return False
+            head, parts = taken
+        if self.modern or self.mergeable:
+            self.put(first + 10, buffers)
+        self.put(queue.used + 2, queue.index)
         if signal:
             self.signal(queue)
         return True
+
+    def can(self, feature):
+        return self.accepted >> feature & 1
 
     def want(self, queue, doorbell):
         if self.has_event_idx:
@@ -335,7 +370,13 @@ class NetDevice:
             for address, length, flags in parts:
                 assert not flags & 2
                 data += bytes(self.machine.physical(address, 1)[:length])
-            assert data[: self.header] == bytes(self.header), "an offload that was not negotiated"
+            described = struct.unpack("<BBHHHH", data[:10])
+            flags, kind, *_ = described
+            assert not flags or self.accepted & 1, "an offload that was not negotiated"
+            assert kind & 0x7F in (0, *((1,) * self.can(11)), *((4,) * self.can(12)))
+            assert not kind or flags & 1, "5.1.6.2.1: segmentation needs NEEDS_CSUM"
+            assert len(data) - self.header <= 1514 or kind
+            self.described.append(described)
             self.sent.append(data[self.header :])
             self.give_back(queue, head, 0)
             self.signal(queue)
