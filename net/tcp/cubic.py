@@ -78,13 +78,17 @@ def cube(ms: int, mss: int) -> int:
         mss = 0x3FFF  # so that the product below fits
     shift = 0
     while ms >= 1024:
-        ms = (ms + 1) >> 1
+        ms >>= 1
         shift += 3
     # 0.4 / 10^9 = 1 / (152588 * 2^14)
-    value = ((ms * ms * ms) >> 14) * mss // 152588
-    if value > LARGEST >> shift:
+    value = ((ms * ms * ms) >> 14) * mss
+    rest = value % 152588
+    value = value // 152588
+    if value >= LARGEST >> shift:
         return LARGEST
-    return value << shift
+    if shift > 12:
+        return (value << shift) + ((rest << 12) // 152588 << (shift - 12))
+    return (value << shift) + (rest << shift) // 152588
 
 
 @micropython.viper
