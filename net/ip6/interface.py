@@ -40,6 +40,7 @@ class Interface6:
         self.ethernet = interface.ethernet
         self.log = stack.log
         self.on_conflict = self.ignore
+        self.configuration = None  # such as a Dhcp6
         timers, random, registry = stack.timers, stack.random, interface.registry
 
         self.seconds = seconds = Seconds(timers)
@@ -170,6 +171,8 @@ class Interface6:
             self.neighbours.clear()
             self.start()
             self.mld.restart()
+            if self.configuration:
+                self.configuration.restart()
 
     # News.
 

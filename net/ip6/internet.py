@@ -35,6 +35,7 @@ class Internet6:
         self.output = None
         self.send_long = None
         self.refuse = None
+        self.dhcp_port = None  # of dhcp6.py, if used
 
     def secret(self):
         """Of RFC 7217; without a setting and entropy it is only hard to guess."""
@@ -146,14 +147,18 @@ class Internet6:
         return sort(destinations, self.stack.source_for)
 
     def join(self, group, interface=None):
-        """Hear what is sent to a group, on one interface or on all.  False: no room."""
-        wanted = [i for i in self.interfaces if interface is None or i.interface is interface]
-        return False not in [one.mld.join(group) for one in wanted]
+        """Hear what is sent to a group, on the interface that has an address; None: by the route."""
+        if not self.listener(group, interface).mld.join(bytes(group)):
+            raise OSError("no room for more groups: LOCALS6 in net/config.py says so")
 
     def leave(self, group, interface=None):
-        for one in self.interfaces:
-            if interface is None or one.interface is interface:
-                one.mld.leave(group)
+        self.listener(group, interface).mld.leave(bytes(group))
+
+    def listener(self, group, interface):
+        where = self.owner(interface) if interface else self.towards(group)[0]
+        if interface and not where:
+            raise ValueError("no interface has that address")
+        return where or self.interfaces[0]
 
     # Several interfaces: the ways out.
 
@@ -166,12 +171,13 @@ class Internet6:
             self.count(_SOURCE)
             packet.release()
 
-    def send_long_from(self, protocol, source, destination, buffer, start, end):
+    def send_long_from(self, protocol, source, destination, buffer, start, end, mark=0):
         interface = self.owner(source)
         if not interface:
             self.count(_SOURCE)
             return False
-        return interface.fragmentation.send(protocol, source, destination, buffer, start, end)
+        send = interface.fragmentation.send
+        return send(protocol, source, destination, buffer, start, end, mark)
 
     def refuse_from(self, packet):
         interface = self.owner(packet.destination)
