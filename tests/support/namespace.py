@@ -17,7 +17,7 @@ from tests.support.tools import tool
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
-IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -75,16 +75,15 @@ class Namespace:
         self.children.append(child)
         return child
 
-    def tap(self, name="tap0", address="10.0.0.1/24", mtu=1500):
+    def tap(self, name="tap0", address="10.0.0.1/24", mtu=1500, offloads=False):
         """Make a TAP device with an address, up; returns its descriptor: what is written there, the
-        kernel receives.
+        kernel receives.  `offloads`: with a virtio header, so that QEMU's device has offloads.
         """
+        flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR * offloads
 
         def make():
             descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
-            fcntl.ioctl(
-                descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI)
-            )
+            fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
             return descriptor
 
         descriptor = self.inside(make)
