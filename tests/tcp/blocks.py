@@ -5,22 +5,11 @@ from net.tcp import block, congestion, recovery, rtt
 BASE = 0xFFFFF000  # snd_una at the beginning: the wrap is near
 
 
-class Words:
-    """Words of a block as attributes: `words.cwnd`, `words.flags`."""
-
+class Base:
     def __init__(self, **given):
-        self.__dict__["buffer"] = bytearray(block.SIZE)
+        self.buffer = bytearray(block.SIZE)
         for name in given:
             setattr(self, name, given[name])
-
-    def __getattr__(self, name):
-        at = 4 * getattr(block, name.upper())
-        value = int.from_bytes(self.buffer[at : at + 4], "little")
-        return value - (1 << 32) if value >> 31 else value
-
-    def __setattr__(self, name, value):
-        at = 4 * getattr(block, name.upper())
-        self.buffer[at : at + 4] = (value & 0xFFFFFFFF).to_bytes(4, "little")
 
     @property
     def sequence(self):
@@ -37,6 +26,29 @@ class Words:
             edges = [int.from_bytes(self.buffer[at + k : at + k + 4], "little") for k in (0, 4)]
             found.append(tuple([(edge - BASE) & 0xFFFFFFFF for edge in edges]))
         return found
+
+
+def word(index):
+    """Word `index` of the buffer as an attribute: a signed number."""
+    at = 4 * index
+
+    def load(words):
+        value = int.from_bytes(words.buffer[at : at + 4], "little")
+        return value - (1 << 32) if value >> 31 else value
+
+    def store(words, value):
+        words.buffer[at : at + 4] = (value & 0xFFFFFFFF).to_bytes(4, "little")
+
+    return property(load, store)
+
+
+NAMES = ["snd_una", "snd_nxt", "snd_max", "snd_wnd", "iss", "queued", "mss", "flags"]
+NAMES += ["srtt", "rttvar", "rto", "backoff", "rtt_seq", "rtt_at", "retransmits", "sacked"]
+NAMES += ["cwnd", "ssthresh", "recover", "high_rxt", "pipe", "dupacks", "cubic", "acked"]
+NAMES += ["cwr_seq", "hole", "hole_length", "sent_at", "hystart", "prior_cwnd"]
+
+# Words of a block as attributes: `words.cwnd`, `words.flags`.
+Words = type("Words", (Base,), {name: word(getattr(block, name.upper())) for name in NAMES})
 
 
 def sender(sent=0, mss=1000, flags=block.SACK_OK, lost=0, **given):

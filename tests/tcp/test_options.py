@@ -69,9 +69,10 @@ def as_dict(flags, out):
 
 OPTION = st.one_of(
     st.binary(max_size=12),
-    st.builds(lambda kind, value: bytes([kind, len(value) + 2]) + value,
-              st.integers(0, 9), st.binary(max_size=34)),
-)  # fmt: skip
+    st.tuples(st.integers(0, 9), st.binary(max_size=34)).map(
+        lambda pair: bytes([pair[0], len(pair[1]) + 2]) + pair[1]
+    ),
+)
 
 
 @given(st.lists(OPTION, max_size=8), st.binary(max_size=5), st.binary(max_size=5))
@@ -182,5 +183,5 @@ def test_rfc2018_3_as_many_ranges_as_fit(count):
 
 def test_rfc2018_2_no_sack_without_permission():
     """MUST NOT: SACK is sent only to who has said SACK-permitted."""
-    assert plain(written(block.TIMESTAMPS, *RANGES)).keys() == {"ts"}
+    assert list(plain(written(block.TIMESTAMPS, *RANGES))) == ["ts"]
     assert written(0, *RANGES) == b""
