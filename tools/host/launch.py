@@ -51,21 +51,16 @@ def run(options):
 
 
 def compile_needs(service, need):
-    """The folder with the module `image` of a service; written anew only when it changes."""
+    """The folder with the module `image` of a service; what did not change is not made again."""
     folder = ROOT / "build" / "host" / service.name
     folder.mkdir(parents=True, exist_ok=True)
     contents = {}
     for name, file in need.files.items():
-        kept = folder / f"{name}.bytes"
-        newest = max(path.stat().st_mtime for path in file.sources())
-        if not kept.is_file() or kept.stat().st_mtime < newest or _stale(folder, name, file):
+        kept, stamp = folder / f"{name}.bytes", folder / f"{name}.sources"
+        now = repr([(str(path), path.stat().st_mtime_ns) for path in file.sources()])
+        if not (kept.is_file() and stamp.is_file() and stamp.read_text() == now):
             kept.write_bytes(file.compile())
-            (folder / f"{name}.source").write_text(str(file.path))
+            stamp.write_text(now)
         contents[name] = kept.read_bytes()
     (folder / "image.py").write_text(need.module(contents))
     return folder
-
-
-def _stale(folder, name, file):
-    source = folder / f"{name}.source"
-    return not source.is_file() or source.read_text() != str(file.path)

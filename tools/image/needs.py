@@ -5,6 +5,7 @@ A service declares with literals (they are read, the service is not run):
     NEEDS = {
         "zone": {"file": "zones/bench.zone", "compiler": "tools.zone.compile:compile_zone"},
         "motd": {"file": "motd.txt"},       # without a compiler: the bytes of the file
+        "site": {"folder": "site", "compiler": "tools.site.compile:compile_site"},
         "greeting": "hello",                # a setting with its default
         "address": None,                    # a setting without one
     }
@@ -41,13 +42,14 @@ RESERVED = {"NAME", "SETTINGS", "service"}
 
 @dataclass(frozen=True)
 class File:
-    """A need that becomes bytes: a file and, maybe, `module:function` that compiles it."""
+    """A need that becomes bytes: a file, or a folder, and `module:function` that compiles it."""
 
     name: str
     path: Path
     compiler: str | None
     where: str
     places: tuple  # folders where the compiler's module may be
+    folder: bool = False
 
     def compile(self):
         """The bytes that go into the image."""
@@ -62,15 +64,18 @@ class File:
         return bytes(result)
 
     def sources(self):
-        """The file and the Python files of its compiler."""
+        """The file, or those of the folder, and the Python files of its compiler."""
+        content = [self.path]
+        if self.folder:
+            content = sorted(path for path in self.path.rglob("*") if path.is_file())
         if self.compiler is None:
-            return [self.path]
+            return content
         relative = self.compiler.partition(":")[0].replace(".", "/") + ".py"
         for place in self.places:
             module = place / relative
             if module.is_file():
                 more = [place / name for name in _sources(module)]
-                return [self.path, *sorted(module.parent.glob("*.py")), *more]
+                return [*content, *sorted(module.parent.glob("*.py")), *more]
         raise UserError(f"{self.where}: compiler {self.compiler}: no file {relative}")
 
     def _function(self):
@@ -143,8 +148,14 @@ def read(service, root, overrides=()):
         if not isinstance(need.value, dict):
             if need.value is not None:
                 settings[name] = str(need.value)
+        elif set(need.value) == {"folder", "compiler"}:
+            path = service.home / need.value["folder"]
+            files[name] = File(name, path, need.value["compiler"], where, places, folder=True)
         elif "file" not in need.value or not set(need.value) <= {"file", "compiler"}:
-            raise UserError(f"{where}: need {name!r}: expected a 'file' and maybe a 'compiler'")
+            raise UserError(
+                f"{where}: need {name!r}: expected a 'file' and maybe a 'compiler', or a 'folder' "
+                "and a 'compiler'"
+            )
         else:
             path = service.home / need.value["file"]
             files[name] = File(name, path, need.value.get("compiler"), where, places)
@@ -158,8 +169,9 @@ def read(service, root, overrides=()):
         else:
             settings[name] = value
     for need in files.values():
-        if not need.path.is_file():
-            raise UserError(f"{need.where}: need {need.name!r}: no file {show(need.path)}")
+        kind = "folder" if need.folder else "file"
+        if not (need.path.is_dir() if need.folder else need.path.is_file()):
+            raise UserError(f"{need.where}: need {need.name!r}: no {kind} {show(need.path)}")
     return Needs(service, files, settings, _ports(service))
 
 
