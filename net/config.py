@@ -141,3 +141,6 @@ TCP_SYN_TIMEOUT_MS = const(180_000)
 TCP_TIME_WAIT_MS = const(60_000)
 TCP_FIN_WAIT_2_MS = const(60_000)
 TCP_CHALLENGES_PER_SECOND = const(100)
+
+# The name server over TCP: connections at a time, about 1 KB each when they are idle.
+DNS_STREAMS = const(64)

@@ -1,8 +1,9 @@
 """EDNS: read the OPT record behind the question.  RFC 6891.
 
-Left out: options.  They are checked to be well-formed and ignored (RFC 6891 section 6.1.2), cookies
-and client subnets among them.  Other records have no use in a query and make it malformed; one with
-a signature (TSIG, SIG(0)) would have to be answered signed, and nobody here has a key.
+Of the options only tcp-keepalive (RFC 7828) is looked at, by who answers over TCP; the others are
+checked to be well-formed and ignored (RFC 6891 section 6.1.2).
+Left out: cookies, client subnets.  Other records have no use in a query and make it malformed; one
+with a signature (TSIG, SIG(0)) would have to be answered signed, and nobody here has a key.
 """
 
 import micropython
@@ -12,6 +13,9 @@ from micropython import const
 OPT = const(45)
 DO = const(46)
 SENDER_SIZE = const(47)
+KEEPALIVE = const(53)
+
+TCP_KEEPALIVE = const(11)
 
 GOOD = const(0)
 MALFORMED = const(1)
@@ -22,7 +26,8 @@ VERSION = const(2)
 def read_opt(query, at: int, end: int, area) -> int:
     """The only record of the additional section is at query[at:end].
 
-    Leaves in the work area: OPT, that there is one; DO, its flag; SENDER_SIZE, what it can take.
+    Leaves in the work area: OPT, that there is one; DO, its flag; SENDER_SIZE, what it can take;
+    KEEPALIVE, that it asks how long a connection may be idle.
     """
     q = ptr8(query)
     work = ptr32(area)
@@ -40,6 +45,8 @@ def read_opt(query, at: int, end: int, area) -> int:
     if last > end:
         return MALFORMED
     while option + 4 <= last:
+        if q[option] << 8 | q[option + 1] == TCP_KEEPALIVE:
+            work[KEEPALIVE] = 1
         option += 4 + (q[option + 2] << 8 | q[option + 3])
     if option != last:
         return MALFORMED

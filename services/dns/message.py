@@ -42,6 +42,8 @@ KNOWN_MAX = const(64)
 TARGET = const(208)  # words
 TARGETS_MAX = const(32)
 
+FAR = const(0x4000)  # a pointer does not get there
+SPELLED = const(0x10000)  # in an offset: the name is there already, right before the record
 ABROAD = const(0x80)  # in a key: the name does not end with the origin
 
 
@@ -58,8 +60,9 @@ class Message:
 
         (After a 0 no more names may be written: some are remembered that are not there.)
 
-        rrset: its offset in the table.  owner: offset in the message of the owner's name.  ttl:
-        offset in the table of the TTL to send.
+        rrset: its offset in the table.  owner: offset in the message of the owner's name; with
+        SPELLED the name of the first record has been written.  ttl: offset in the table of the TTL
+        to send.
         """
         t = ptr8(self.data)
         head = ptr32(t)
@@ -84,8 +87,12 @@ class Message:
         while done < records:
             if pos + 12 > limit:
                 break
-            o[pos] = 0xC0 | owner >> 8
-            o[pos + 1] = owner
+            if owner & SPELLED:
+                owner ^= SPELLED
+                pos -= 2
+            else:
+                o[pos] = 0xC0 | owner >> 8
+                o[pos + 1] = owner
             i = 0
             while i < 4:
                 o[pos + 2 + i] = t[rrset + i]
@@ -127,8 +134,10 @@ class Message:
                         break
                     pos = work[AT]
                     if form & FORM_ADDITIONAL and work[TARGETS] < TARGETS_MAX:
-                        work[TARGET + 2 * work[TARGETS] + 1] = work[NAME_AT]
-                        work[TARGETS] += 1
+                        i = work[NAME_AT]
+                        work[TARGET + 2 * work[TARGETS] + 1] = i
+                        if i < FAR:
+                            work[TARGETS] += 1
                     names -= 1
                 if names:
                     break
@@ -229,7 +238,7 @@ class Message:
             n = t[at]
             if pos + n + 1 > limit:
                 return 0
-            if known < KNOWN_MAX:
+            if known < KNOWN_MAX and pos - base < FAR:
                 offsets[KNOWN_OFFSETS + known] = pos - base
                 keys[KNOWN_KEYS + known] = key
                 work[KNOWN] = known + 1

@@ -19,6 +19,9 @@ No I/O, and no memory: the state of a query lives in the work area, which was ma
      45  OPT  DO  SENDER_SIZE                     the sender's EDNS
      48  ANSWERS  AUTHORITY  ADDITIONAL           records written
      51  FLAGS
+     52  STREAM      set by who answers over TCP: the whole room may be filled
+     53  KEEPALIVE   the sender's EDNS has asked how long a connection may be idle
+     54  TRANSFER    the question was for a transfer: its type, else 0
     bytes
     512  STARTS      where the labels of a name begin, see table.find
     640  KNOWN_OFFSETS   u16: names written into the answer, see message.put_name
@@ -27,7 +30,8 @@ No I/O, and no memory: the state of a query lives in the work area, which was ma
    1088  VISITED     u32: what a chain of CNAMEs has passed
    1152  ADDED       u32: nodes whose addresses are in the additional section
 
-Left out: zone transfer, NOTIFY, UPDATE, TSIG, cookies, DNSSEC, classes other than IN.
+Left out: zone transfer (that is transfer.py), NOTIFY, UPDATE, TSIG, cookies, DNSSEC, classes other
+than IN.
 """
 
 import micropython
@@ -102,6 +106,9 @@ ANSWERS = const(48)
 AUTHORITY = const(49)
 ADDITIONAL = const(50)
 FLAGS = const(51)
+STREAM = const(52)
+KEEPALIVE = const(53)
+TRANSFER = const(54)
 STARTS = const(512)
 KNOWN_OFFSETS = const(320)
 KNOWN_KEYS = const(768)
@@ -203,6 +210,8 @@ class Responder:
             o[out_start + i] = q[start + i]
             i += 1
         limit = out_start + UDP_SIZE
+        if work[STREAM]:
+            limit = out_limit
         work[OPT] = 0
         code = 0
         i = q[start + 10] << 8 | q[start + 11]
@@ -219,7 +228,8 @@ class Responder:
                     size = EDNS_SIZE
                 if size < UDP_SIZE:
                     size = UDP_SIZE
-                limit = out_start + size
+                if work[STREAM] == 0:
+                    limit = out_start + size
                 if limit > out_limit:
                     limit = out_limit
                 limit -= 11
@@ -238,9 +248,12 @@ class Responder:
             if i != 255:
                 return int(self.finish(out, REFUSED))
             work[FLAGS] = 0
-        # Transfers: IXFR, AXFR (which is for TCP).
+        # Transfers: IXFR, AXFR (which is for TCP, and for some: stream.py knows).
         if kind == 251 or kind == 252:
             work[FLAGS] = 0
+            work[TRANSFER] = kind
+            if work[STREAM]:
+                return int(self.finish(out, REFUSED))
             return int(self.finish(out, NOTIMP))
         # The zone with the longest origin that the name ends with; but the DS of a zone is answered
         # by its parent, if that is here, too (RFC 4035 section 3.1.4.1).

@@ -6,9 +6,9 @@ from itertools import combinations
 import pytest
 
 from net import packet
-from services.dns import edns, message, responder, server, table
+from services.dns import edns, message, responder, server, stream, table, transfer
 
-OURS = (table, responder, edns, message, server)
+OURS = (table, responder, edns, message, server, stream, transfer)
 
 
 def constants(module):

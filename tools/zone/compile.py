@@ -1,7 +1,7 @@
 """Compile zone files into the table in which services/dns looks names up.
 
 The layout is drawn in services/dns/table.py.  What is decided here, once, is not decided per query:
-which names exist, which are below a zone cut, where wildcards are, how rdata is spelled.
+which names exist, where zone cuts and wildcards are, how rdata is spelled.
 
     zone file -> parse.py -> nodes -> families and shapes -> columns, planes, hash index -> bytes
 
@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 
 from dns.rdataclass import IN
-from dns.rdatatype import AAAA, CNAME, DS, MX, NS, PTR, SOA, SRV, A
+from dns.rdatatype import AAAA, CNAME, MX, NS, PTR, SOA, SRV, A
 
 from tools.errors import UserError
 from tools.zone.layout import table
@@ -31,8 +31,6 @@ FORMS = {  # type: bytes before the first name, the fields that are names, flags
 }
 FIXED = {A: 4, AAAA: 16}
 FIXED_MAX = 64  # bytes of an RRset that still go into planes
-AT_CUT = {NS, DS, A, AAAA}  # what is served of the records at a zone cut, and ...
-GLUE = {A, AAAA}  # ... below it
 LOAD = 0.7  # of the hash index
 TRIES = 400_000  # names hashed in search of the best multiplier
 MULTIPLIERS = tuple(0x2545F491 + 0x1D3A5E2C * n & 0x3FFFFFFF | 1 for n in range(16))
@@ -78,19 +76,12 @@ class Node:
 
 
 def _nodes(index, zone):
-    """The nodes of a zone: every name, the empty ones above them, nothing that is out of reach."""
+    """The nodes of a zone: every name, and the empty ones above them.
+
+    What a zone cut hides is there for transfers (RFC 5936 section 3.5); no answer shows it.
+    """
     depth = len(zone.origin.labels)
-    names = {name.labels[-depth - 1 :: -1]: rrsets for name, rrsets in zone.names.items()}
-    cuts = {labels for labels, rrsets in names.items() if labels and NS in rrsets}
-    seen = {}
-    for labels, rrsets in names.items():
-        if any(labels[:length] in cuts for length in range(1, len(labels))):
-            rrsets = {kind: rrset for kind, rrset in rrsets.items() if kind in GLUE}
-            if not rrsets:
-                continue
-        elif labels in cuts:
-            rrsets = {kind: rrset for kind, rrset in rrsets.items() if kind in AT_CUT}
-        seen[labels] = rrsets
+    seen = {name.labels[-depth - 1 :: -1]: rrsets for name, rrsets in zone.names.items()}
     for labels in list(seen):
         for length in range(len(labels)):
             seen.setdefault(labels[:length], {})
