@@ -75,6 +75,7 @@ class World:
     def run(self, ms=None):
         """Let time pass: so many milliseconds, or until nothing is under way on the wire."""
         end = None if ms is None else self.time + ms
+        self.turn()
         while True:
             when = self.events[0][0] if self.events else None
             if end is not None:
