@@ -40,6 +40,8 @@ REASSEMBLY = const(1)
 
 ICMP = const(1)
 IP_SIZE = const(20)
+IP_LENGTH = const(2)
+IP_OFFSET = const(6)
 IP_PROTOCOL = const(9)
 IP_FROM = const(12)
 IP_TO = const(16)
@@ -87,6 +89,18 @@ ROOM = const(1848)  # from OUT_SEGMENT to the end of the buffer
 SECOND = const(1000)
 
 
+# RFC 1191 section 7.1: MTUs that there are.
+PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296)
+
+
+def plateau(length):
+    """The largest MTU that there is below the length of a datagram that did not fit."""
+    for mtu in PLATEAUS:
+        if mtu < length:
+            return mtu
+    return PLATEAUS[-1]
+
+
 class Icmp:
     def __init__(self, address, timers, registry):
         self.address = address  # ip4's
@@ -95,7 +109,8 @@ class Icmp:
         self.timers = timers
         self.tokens = ICMP_ERRORS_BURST
         self.filled = timers.now()
-        # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code.
+        # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code, which
+        # returns False if nothing of the kind was sent.
         self.allocate = None
         self.send = None
         self.send_long = self.too_long
@@ -198,20 +213,19 @@ class Icmp:
         quote = start + SIZE
         there = packet.end - quote
         size = (buffer[quote] & 15) << 2 if there >= IP_SIZE else 0
-        # RFC 1122 3.2.2: the quote holds the header and at least 8 bytes more.  It must be of a
-        # datagram of ours (RFC 5927 section 4: so much can be checked against forgeries).
+        # RFC 1122 3.2.2: the quote holds the header and at least 8 bytes more, those with the
+        # ports, so of no later fragment.  It must be of a datagram of ours (RFC 5927 section 4: so
+        # much can be checked against forgeries; more is up to the transport).
         if (
             size < IP_SIZE
             or buffer[quote] >> 4 != 4
             or there < size + 8
+            or buffer[quote + IP_OFFSET] & 0x1F
+            or buffer[quote + IP_OFFSET + 1]
             or buffer[quote + IP_FROM : quote + IP_FROM + 4] != self.address
         ):
             self.count(_QUOTE)
             return
-        if kind == UNREACHABLE << 8 | FRAGMENTATION_NEEDED:
-            mtu = buffer[start + SEQUENCE] << 8 | buffer[start + SEQUENCE + 1]
-            destination = bytes(buffer[quote + IP_TO : quote + IP_TO + 4])
-            self.fragmentation_needed(destination, mtu)
         told = self.told.get(buffer[quote + IP_PROTOCOL])
         if not told:
             self.count(_UNASKED)
@@ -222,7 +236,14 @@ class Icmp:
         buffer[PAYLOAD] = header & 0xFF
         buffer[PAYLOAD + 1] = header >> 8
         buffer[DESTINATION : DESTINATION + 4] = buffer[quote + IP_TO : quote + IP_TO + 4]
-        told(packet, kind)
+        believed = told(packet, kind) is not False
+        if believed and kind == UNREACHABLE << 8 | FRAGMENTATION_NEEDED:
+            mtu = buffer[start + SEQUENCE] << 8 | buffer[start + SEQUENCE + 1]
+            if mtu == 0:
+                # A router older than RFC 1191 does not say what fits.
+                mtu = plateau(buffer[quote + IP_LENGTH] << 8 | buffer[quote + IP_LENGTH + 1])
+            destination = bytes(buffer[quote + IP_TO : quote + IP_TO + 4])
+            self.fragmentation_needed(destination, mtu)
 
     # Errors of ours.
 

@@ -30,7 +30,8 @@ import micropython
 from micropython import const
 
 from net.address import apply, mask
-from net.config import PATH_MTUS, PATHS
+from net.config import PATHS
+from net.path_mtu import PathMtu
 from runtime.counters import Counters
 
 VERSION = const(0)
@@ -59,7 +60,6 @@ UDP = const(17)
 DEFAULT_TTL = const(64)
 SMALLEST_MTU = const(68)  # RFC 791 section 3.2
 BELIEVABLE_MTU = const(552)  # a smaller one in an ICMP message is an attack (RFC 5927 section 7)
-PATH_MTU_MS = const(600_000)  # RFC 1191 section 6.3
 PROTOCOL_UNREACHABLE = const(2)
 NOWHERE = b"\x00\x00\x00\x00"
 EVERYBODY = b"\xff\xff\xff\xff"
@@ -145,8 +145,7 @@ class Ip4:
         self.state[_IDENTIFICATION + 1] = identification >> 8
         self.address = memoryview(self.state)[_ADDRESS : _ADDRESS + 4]
         self.find_route = routes.find
-        self.timers = timers
-        self.path_mtus = []  # of (destination, mtu, when), the oldest first
+        self.path_mtus = PathMtu(timers)
         self.configure(NOWHERE, 0, mtu)
         # Slots: up, out, sideways.
         self.icmp = self.igmp = self.udp = self.tcp = self.unknown
@@ -177,7 +176,7 @@ class Ip4:
         self.mtu = mtu
         state[_LINK_MTU] = mtu & 0xFF
         state[_LINK_MTU + 1] = mtu >> 8
-        self.path_mtus = []
+        self.path_mtus.known.clear()
         state[_PATH_MTUS] = 0
         self.forget(NOWHERE)
 
@@ -441,29 +440,17 @@ class Ip4:
         return self.path_mtu(bytes(packet.buffer[DESTINATION : DESTINATION + 4]))
 
     def path_mtu(self, destination):
-        for known in self.path_mtus:
-            if known[0] == destination:
-                age = (self.timers.now() - known[2]) & 0x3FFFFFFF
-                if age < PATH_MTU_MS:
-                    return min(known[1], self.mtu)
-                self.path_mtus.remove(known)
-                self.state[_PATH_MTUS] = len(self.path_mtus)
-                break
-        return self.mtu
+        mtu = self.path_mtus.of(destination, self.mtu)
+        self.state[_PATH_MTUS] = len(self.path_mtus.known)
+        return mtu
 
     def fragmentation_needed(self, destination, mtu):
-        """A router says what fits; 0 if it is older than RFC 1191 and does not say."""
+        """A router says what fits."""
         mtu = max(mtu, BELIEVABLE_MTU)
         if mtu >= self.path_mtu(destination):
             return
-        for known in self.path_mtus:
-            if known[0] == destination:
-                self.path_mtus.remove(known)
-                break
-        if len(self.path_mtus) == PATH_MTUS:
-            self.path_mtus.pop(0)
-        self.path_mtus.append((destination, mtu, self.timers.now()))
-        self.state[_PATH_MTUS] = len(self.path_mtus)
+        self.path_mtus.learn(destination, mtu)
+        self.state[_PATH_MTUS] = len(self.path_mtus.known)
         row = _TABLE + (destination[3] & (PATHS - 1)) * _ROW
         if self.state[row : row + 4] == destination:
             self.state[row : row + 4] = NOWHERE

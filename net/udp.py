@@ -471,16 +471,20 @@ class Udp:
         return None
 
     def unreachable(self, packet, kind):
-        """RFC 1122 4.1.3.3: an ICMP error belongs to the socket that sent what it quotes."""
+        """RFC 1122 4.1.3.3: an ICMP error belongs to the socket that sent what it quotes.
+
+        False: there is none, so it is not to be believed.
+        """
         buffer = packet.buffer
         at = packet.payload
         socket = self.find(buffer[at] << 8 | buffer[at + 1])
         if not socket:
             self.count(_QUOTE)
-            return
+            return False
         self.count(_UNREACHABLE)
         port = buffer[at + 2] << 8 | buffer[at + 3]
         socket.unreachable(socket, packet.destination, port, kind)
+        return True
 
     def send_long(self, socket, data, address, port):
         """A datagram too long for a packet: header and data in one buffer, then fragments."""

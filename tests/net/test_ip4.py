@@ -1,11 +1,8 @@
 """IPv4: what is accepted, and what a packet looks like when it leaves."""
 
-import struct
-
 import pytest
 
-from net import ip4
-from tests.support.frames import Frame, ethernet, icmp, ip, udp
+from tests.support.frames import Frame, checksum, ethernet, icmp, ip, udp
 from tests.support.station import BROADCAST, PEER, US, Station, address, bind_recorder
 
 MESSAGE = icmp(8, 0, b"\0\1\0\1", b"payload")
@@ -16,6 +13,73 @@ def test_rfc791_options_are_skipped():
     station.send_ip(1, MESSAGE, options=b"\x07\x07\x04\0\0\0\0\0")  # record route
     (reply,) = station.hand.take("icmp")
     assert reply.payload == b"payload"
+
+
+def lent(station, datagram):
+    """The packet as ip4 hands it up."""
+    heads = []
+    keep = station.inet.ip4.udp
+    station.inet.ip4.udp = lambda packet: heads.append(bytes(packet.buffer[:64]))
+    station.send(datagram)
+    station.inet.ip4.udp = keep
+    return heads[0]
+
+
+@pytest.mark.parametrize("source", [PEER, "10.0.0.200", "9.255.255.255", "223.0.0.1"])
+def test_pseudo_is_the_sum_of_addresses_and_protocol(source):
+    head = lent(Station(), ip(source, US, 17, bytes(8)))
+    plain = checksum(address(source) + address(US) + b"\0\x11") ^ 0xFFFF
+    pseudo = head[2] << 8 | head[3]
+    assert pseudo % 0xFFFF == plain % 0xFFFF
+
+
+@pytest.mark.parametrize("tos", range(8))
+def test_rfc3168_5_congestion_experienced_is_noted(tos):
+    head = lent(Station(), ip(PEER, US, 17, bytes(8), tos=tos))
+    assert bool(head[10] & 0x40) is (tos & 3 == 3)
+
+
+def test_rfc3168_5_3_a_marked_fragment_marks_the_datagram():
+    station = Station()
+    marks = []
+    station.inet.udp.bind(7, lambda s, d: marks.append(bool(d.buffer[10] & 0x40)))
+    whole = udp(PEER, US, 4000, 7, bytes(24))
+    for tos in (2, 3):
+        station.send_ip(17, whole[:16], identification=tos, flags=1, tos=tos)
+        station.send_ip(17, whole[16:], identification=tos, offset=16, tos=2)
+    assert marks == [False, True]
+
+
+def test_traffic_class_and_hops_are_the_senders():
+    station = Station()
+    for traffic, hops in ((0, 0), (0xB8, 0), (2, 255), (255, 1)):
+        packet = station.inet.allocate()
+        buffer = packet.buffer
+        buffer[16:20], buffer[32:36] = address(US), address(PEER)
+        buffer[12] = 253
+        buffer[70], buffer[72] = traffic, hops
+        station.inet.ip4.send(packet)
+        station.world.run()
+        (frame,) = station.hand.take()
+        assert (frame.data[15], frame.ttl) == (traffic, hops or 64)
+
+
+def test_tail_counts_as_part_of_the_datagram():
+    station = Station()
+    for size in (1, 1300, 2800):
+        packet = station.inet.allocate()
+        buffer = packet.buffer
+        buffer[16:20], buffer[32:36] = address(US), address(PEER)
+        buffer[12] = 253
+        buffer[200:204] = b"head"
+        buffer[8] = 204
+        tail = bytes([n & 0xFF for n in range(size)])
+        packet.append(tail, 0, size // 2)
+        packet.append(tail, size // 2, size - size // 2)
+        station.inet.ip4.send(packet)
+        station.world.run()
+        assert b"".join([frame.body for frame in station.hand.take()]) == b"head" + tail
+    assert station.drops == {}
 
 
 def test_reply_has_the_fields_of_a_host():
@@ -236,51 +300,6 @@ def test_identification_differs_between_datagrams_and_not_within():
     seen = [{f.identification for f in send(station, PEER, bytes(3000))} for _ in range(5)]
     assert all(len(one) == 1 for one in seen)
     assert len(set.union(*seen)) == 5
-
-
-# Path MTU, RFC 1191.
-
-
-def too_big(station, frame_data, mtu):
-    quote = frame_data[14 : 14 + 28]
-    station.send_ip(1, icmp(3, 4, struct.pack(">HH", 0, mtu), quote), source="10.0.0.254")
-
-
-def test_rfc1191_fragmentation_needed_is_remembered_per_destination():
-    station = Station(gateway=PEER)
-    (frame,) = send(station, "192.0.2.1", bytes(1400))
-    too_big(station, frame.data, 1000)
-    frames = send(station, "192.0.2.1", bytes(1400))
-    assert [f.length <= 1000 for f in frames] == [True, True]
-    assert len(send(station, "192.0.2.2", bytes(1400))) == 1
-    station.pass_time(ip4.PATH_MTU_MS + 1)
-    station.introduce()
-    station.inet.ip4.forget(ip4.NOWHERE)
-    assert len(send(station, "192.0.2.1", bytes(1400))) == 1
-
-
-def test_rfc5927_tiny_path_mtu_is_not_believed():
-    station = Station(gateway=PEER)
-    (frame,) = send(station, "192.0.2.1", bytes(1400))
-    too_big(station, frame.data, 68)
-    frames = send(station, "192.0.2.1", bytes(1400))
-    assert max(f.length for f in frames) > 500
-
-
-def test_path_mtus_are_bounded():
-    station = Station(gateway=PEER)
-    for last in range(1, 30):
-        (frame,) = send(station, f"192.0.2.{last}", bytes(1400))
-        too_big(station, frame.data, 1000)
-    assert len(station.inet.ip4.path_mtus) <= 8
-
-
-def test_path_mtu_needs_a_quote_of_ours():
-    station = Station(gateway=PEER)
-    quote = ip("192.0.2.9", "192.0.2.1", 17, bytes(8))
-    station.send_ip(1, icmp(3, 4, struct.pack(">HH", 0, 1000), quote))
-    assert station.inet.ip4.path_mtus == []
-    assert station.drops == {"icmp.quote": 1}
 
 
 # Configuration.
