@@ -127,6 +127,8 @@ SENT_AT = const(91)  # when data was sent last (restart after idle)
 SCRATCH = const(92)  # 4 words, meaningless between two statements
 HYSTART = const(96)  # 5 words, RFC 9406 (hystart.py)
 PRIOR_CWND = const(101)  # before the last reduction
+SND_SML = const(102)  # end of the last segment that was not full (Nagle as Minshall has it)
+REASON = const(103)  # errno of the end
 WORDS = const(104)
 SIZE = const(416)
 

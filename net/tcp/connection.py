@@ -1,0 +1,246 @@
+"""Connection and Listener: what a service sees of TCP.
+
+    listener = inet.tcp.listen(port, on_connection, backlog=...)
+    connection = inet.tcp.connect(address, port, on_connected, source_port=0)
+
+    connection.on_data(connection, segment)     slot; `segment` is lent for the call: the bytes are
+                                                segment.buffer[segment.payload:segment.end]; .data
+                                                is a copy of them
+    connection.on_end(connection)               slot: the peer will send no more; unless replaced,
+                                                it closes
+    connection.on_writable(connection)          slot: there is room after `write` took less
+    connection.on_close(connection, reason)     slot: it is gone; 0, or an errno
+    connection.write(data, offset=0, length=-1) -> int
+                                                bytes taken.  `bytes` are referenced, not copied, if
+                                                they are long; anything else is copied
+    connection.close()      FIN after what was written      connection.abort()     RST
+    connection.hold(n)      n delivered bytes are still kept: the window that the peer sees shrinks
+    connection.release(n)   they are not any more
+    connection.set(nodelay=, keepalive=(idle, interval, count) in ms or None, user_timeout=ms)
+    connection.local, local_port, remote, remote_port, state, context (the service's), info()
+
+Only on_data is called while a segment is received; the rest is called once per turn of the loop.
+A connection whose first data comes with the end of its handshake is introduced (on_connection,
+on_connected) right before that data.
+"""
+
+import micropython
+from micropython import const
+
+from net.tcp.block import STATES
+from net.tcp.sendqueue import COPY, REFERENCE
+from net.tcp.words import closing, flag, flight, put, word
+
+# The block (see block.py).
+PORTS = const(8)
+STATE = const(10)
+B_FLAGS = const(11)
+EVENTS = const(12)
+SND_UNA = const(13)
+SND_MAX = const(15)
+SND_WND = const(16)
+RCV_NXT = const(20)
+RCV_ADV = const(21)
+QUEUED = const(23)
+RCV_SPACE = const(24)
+HELD = const(25)
+MSS = const(28)
+SRTT = const(41)
+RTTVAR = const(42)
+RTO = const(43)
+RETRANSMITS = const(47)
+CWND = const(48)
+SSTHRESH = const(49)
+GONE_AT = const(40)
+KEEP_AT = const(39)
+USER_TIMEOUT = const(80)
+KEEP_IDLE = const(81)
+KEEP_INTERVAL = const(82)
+KEEP_COUNT = const(83)
+HEARD_AT = const(85)
+SCRATCH = const(92)
+CLOSED = const(0)
+SYN_SENT = const(2)
+SYN_RECEIVED = const(3)
+ESTABLISHED = const(4)
+FIN_WAIT_2 = const(6)
+CLOSE_WAIT = const(7)
+IS_IP6 = const(0x1)
+TIMESTAMPS = const(0x2)
+SACK_OK = const(0x4)
+SCALED = const(0x8)
+ECN = const(0x10)
+NODELAY = const(0x80)
+CLOSING_DOWN = const(0x100)
+KEEPALIVE = const(0x4000)
+STARVED = const(0x20000)
+RENO = const(0x4000000)
+ACK_NOW = const(0x2)
+
+# Shorter bytes are copied, so that small writes share segments and descriptors.
+WORTH_A_REFERENCE = const(512)
+MASK = const(0x3FFFFFFF)
+
+
+def nothing(connection, about=None):
+    pass
+
+
+def close(connection):
+    connection.close()
+
+
+class Connection:
+    def __init__(self, tcp, block):
+        self.block = block
+        self.index = 0
+        self.tabled = True
+        self.tcp = tcp
+        self.queue = None
+        self.held = None
+        self.greet = nothing  # on_connection or on_connected
+        self.on_data = nothing
+        self.on_end = close
+        self.on_writable = nothing
+        self.on_close = nothing
+        self.context = None
+
+    # Data.
+
+    def write(self, data, offset=0, length=-1):
+        if length < 0:
+            length = len(data) - offset
+        if offset < 0 or length < 0 or offset + length > len(data):
+            raise ValueError("write: there are not so many bytes")
+        if length >= WORTH_A_REFERENCE and type(data) is bytes:
+            return self.put(data, offset, length, REFERENCE)
+        return self.put(data, offset, length, COPY)
+
+    @micropython.viper
+    def put(self, data, offset: int, length: int, kind: int) -> int:
+        """`write`, for who knows that data[offset:offset + length] is there.
+
+        `kind`: sendqueue's REFERENCE, if `data` is immutable, or COPY.
+        """
+        block = ptr32(self.block)
+        state = block[STATE]
+        if state < SYN_SENT or block[B_FLAGS] & CLOSING_DOWN or length == 0:
+            return 0
+        tcp = self.tcp
+        if self.queue is None:
+            tcp.lend(self)
+        taken = int(self.queue.put(data, offset, length, kind))
+        block[QUEUED] += taken
+        if taken < length:
+            block[B_FLAGS] |= STARVED
+            tcp.starved(self)
+        tcp.mark(self)
+        return taken
+
+    def hold(self, count):
+        put(self.block, HELD, word(self.block, HELD) + count)
+
+    @micropython.viper
+    def release(self, count: int):
+        block = ptr32(self.block)
+        block[HELD] -= count
+        if block[HELD] < 0:
+            block[HELD] = 0
+        if block[STATE] < ESTABLISHED:
+            return
+        # Tell the peer if that makes a difference (RFC 9293 3.8.6.2.2).
+        block[SCRATCH] = block[RCV_ADV] - block[RCV_NXT]
+        step = block[RCV_SPACE] >> 1
+        if step > block[MSS] << 1:
+            step = block[MSS] << 1
+        if block[RCV_SPACE] - block[HELD] >= block[SCRATCH] + step:
+            block[EVENTS] |= ACK_NOW
+            self.tcp.mark(self)
+
+    # The end.
+
+    def close(self):
+        if closing(self.block):
+            self.tcp.close(self)
+
+    def abort(self):
+        self.tcp.abort(self)
+
+    # Settings and facts.
+
+    def set(self, nodelay=None, keepalive=False, user_timeout=None):
+        block = self.block
+        if nodelay is not None:
+            flag(block, NODELAY, bool(nodelay))
+            self.tcp.mark(self)
+        if user_timeout is not None:
+            put(block, USER_TIMEOUT, min(user_timeout, 0x1FFFFFFF))
+        if keepalive is not False:
+            if keepalive:
+                for index, ms in enumerate(keepalive):
+                    put(block, KEEP_IDLE + index, min(ms, 0x1FFFFFFF))
+            flag(block, KEEPALIVE, bool(keepalive))
+            self.tcp.keep_alive(self)
+
+    @property
+    def state(self):
+        return STATES[word(self.block, STATE)]
+
+    @property
+    def local(self):
+        return bytes(self.block[0 : 16 if word(self.block, B_FLAGS) & IS_IP6 else 4])
+
+    @property
+    def remote(self):
+        return bytes(self.block[16 : 32 if word(self.block, B_FLAGS) & IS_IP6 else 20])
+
+    @property
+    def local_port(self):
+        return self.block[34] << 8 | self.block[35]
+
+    @property
+    def remote_port(self):
+        return self.block[32] << 8 | self.block[33]
+
+    @property
+    def queued(self):
+        """Bytes written and not yet acknowledged."""
+        return word(self.block, QUEUED)
+
+    def info(self):
+        block = self.block
+        flags = word(block, B_FLAGS)
+        return {
+            "state": self.state,
+            "rtt": word(block, SRTT) >> 3,
+            "rttvar": word(block, RTTVAR) >> 2,
+            "rto": word(block, RTO),
+            "mss": word(block, MSS),
+            "cwnd": word(block, CWND),
+            "ssthresh": word(block, SSTHRESH),
+            "send_window": word(block, SND_WND),
+            "queued": word(block, QUEUED),
+            "flight": flight(block),
+            "held": word(block, HELD),
+            "retransmits": word(block, RETRANSMITS),
+            "timestamps": bool(flags & TIMESTAMPS),
+            "sack": bool(flags & SACK_OK),
+            "scaled": bool(flags & SCALED),
+            "ecn": bool(flags & ECN),
+            "congestion": "reno" if flags & RENO else "cubic",
+        }
+
+
+class Listener:
+    """A port that connections may come to."""
+
+    def __init__(self, tcp, port, on_connection, backlog):
+        self.tcp = tcp
+        self.port = port
+        self.on_connection = on_connection
+        self.backlog = backlog
+        self.waiting = 0  # half-open connections
+
+    def close(self):
+        """No new connections; those that there are go on."""
+        self.tcp.unlisten(self)

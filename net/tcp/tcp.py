@@ -1,0 +1,525 @@
+"""Tcp: ports and connections; the page that makes and wires the parts.
+
+    tcp = Tcp(stack)            by net/stack.py, which then fills `output`, `allocate`, and calls
+                                `rewired`; `tcp.receive`, `unreachable` and `path_mtu_changed` go to
+                                the families
+
+    tcp.listen(port, on_connection, backlog=...)
+    tcp.connect(address, port, on_connected, source_port=0)
+    tcp.connections             all there are; `tcp.counts()` the sizes of the tables
+    tcp.ecn                     ask for ECN, and grant it (RFC 3168)
+
+Segments rise through fast, arrive and establish; everything falls through output and segment.
+"""
+
+import micropython
+from micropython import const
+
+from net.config import (
+    TCP_CONNECTIONS,
+    TCP_FIN_WAIT_2_MS,
+    TCP_WINDOW,
+    TCP_WINDOW_SHIFT,
+)
+from net.tcp import recovery, rtt
+from net.tcp.acknowledge import Acknowledge
+from net.tcp.arrive import Arrive
+from net.tcp.clock import Clock
+from net.tcp.connection import Connection, Listener, nothing
+from net.tcp.cookies import Cookies
+from net.tcp.establish import Establish, number
+from net.tcp.fast import Fast
+from net.tcp.halfopen import HalfOpen
+from net.tcp.isn import Isn
+from net.tcp.output import Output
+from net.tcp.reassembly import Reassembly
+from net.tcp.segment import Segments, pseudo
+from net.tcp.sendqueue import Queues
+from net.tcp.table import FIRST, Table
+from net.tcp.timers import Deadlines
+from net.tcp.timewait import TimeWait
+from net.tcp.turn import Turn
+from net.tcp.words import (
+    fin_sent,
+    flag,
+    flight,
+    later_stamps,
+    put,
+    quoted,
+    template,
+    word,
+)
+
+# The packet's head (see net/packet.py).
+TRANSPORT = const(4)
+PAYLOAD = const(6)
+FLAGS = const(10)
+SOURCE = const(16)
+DESTINATION = const(32)
+HEAD = const(64)
+IP6 = const(0x20)
+
+# The block (see block.py).
+STATE = const(10)
+B_FLAGS = const(11)
+EVENTS = const(12)
+SND_NXT = const(14)
+SND_MAX = const(15)
+SND_UNA = const(13)
+RCV_SCALE = const(27)
+MSS = const(28)
+PEER_MSS = const(29)
+UNACKED = const(32)
+RTX_AT = const(37)
+ACK_AT = const(38)
+KEEP_AT = const(39)
+GONE_AT = const(40)
+RECOVER = const(50)
+KEEP_IDLE = const(81)
+REASON = const(103)
+CLOSED = const(0)
+SYN_SENT = const(2)
+SYN_RECEIVED = const(3)
+ESTABLISHED = const(4)
+FIN_WAIT_1 = const(5)
+IS_IP6 = const(0x1)
+TIMESTAMPS = const(0x2)
+SACK_OK = const(0x4)
+SCALED = const(0x8)
+KEEPALIVE = const(0x4000)
+TIMED_OUT = const(0x1000)
+STARVED = const(0x20000)
+WANT_ECN = const(0x100000)
+ACK_NOW = const(0x2)
+OUTPUT = const(0x4)
+ACCEPTED = const(0x8)
+CONNECTED = const(0x10)
+ENDED = const(0x20)
+WRITABLE = const(0x40)
+GONE = const(0x80)
+
+# Shared words (see turn.py).
+_CLOSED = const(6)
+_PATH_MTU = const(21)
+_NO_CHUNK = const(39)
+_NO_CONNECTION = const(36)
+_UNREACHABLE_QUOTE = const(44)
+NOW = const(64)
+FRESH = const(65)
+SEG_LEN = const(74)
+
+MASK = const(0x3FFFFFFF)
+RST = const(0x04)
+ACK = const(0x10)
+BACKLOG = const(128)
+FIRST_EPHEMERAL = const(49152)  # RFC 6335 section 6
+STARVED_MS = const(20)
+SMALLEST_MSS = const(64)
+ECONNABORTED = const(103)
+ECONNREFUSED = const(111)
+EHOSTUNREACH = const(113)
+EADDRINUSE = const(98)
+# ICMP's type << 8 | code of what says that nobody is there: IPv4's protocol and port, IPv6's port.
+HARD = (0x302, 0x303, 0x104)
+
+
+class Question:
+    """As much of a received segment as table.find looks at."""
+
+    def __init__(self):
+        self.buffer = bytearray(HEAD + 20)
+        self.buffer[TRANSPORT] = HEAD
+
+
+class Tcp:
+    def __init__(self, stack):
+        machine = stack.machine
+        self.stack = stack
+        self.log = stack.log
+        key = machine.entropy.bytes(40)
+        if not machine.entropy.seeded:
+            self.log.warning("tcp: sequence numbers can be guessed, as there is no entropy")
+        self.entropy = machine.entropy
+        self.ecn = stack.settings.get("ecn", "on") != "off"
+        self.listeners = {}
+        self.cookie_at = -1
+        self.template = template(TCP_WINDOW)
+        self.question = Question()
+        self.none = None
+
+        self.isn = Isn(key[:16])
+        self.cookies = Cookies(key[16:32])
+        self.table = table = Table(key[32:], TCP_CONNECTIONS)
+        self.turn = turn = Turn(stack.timers, stack.registry, FIRST)
+        self.clock = clock = Clock(stack.timers, FIRST)
+        self.queues = queues = Queues()
+        self.reassembly = reassembly = Reassembly(turn)
+        self.segments = segments = Segments(turn)
+        self.outgoing = outgoing = Output(turn, segments, clock)
+        acknowledge = Acknowledge(turn, clock, queues)
+        self.arrive = arrive = Arrive(turn, table, acknowledge, reassembly)
+        self.half = half = HalfOpen(turn, stack.timers)
+        self.time = TimeWait(turn, stack.timers)
+        self.establish = establish = Establish(self)
+        fast = Fast(turn, table)
+        Deadlines(turn, table, clock, outgoing, segments, self.over)
+
+        # Segments rise ...
+        self.receive = fast.receive
+        fast.slow = arrive.receive
+        fast.advance = acknowledge.advance
+        fast.introduce = arrive.introduce = self.introduce
+        arrive.stranger = establish.stranger
+        arrive.syn_sent = establish.greeted
+        arrive.established = establish.established
+        arrive.refuse = establish.refuse_for
+        arrive.over = self.over
+        arrive.time_wait = self.time_wait
+        arrive.wait_for_fin = self.wait_for_fin
+        half.resend = establish.resend
+        half.expired = establish.forget
+
+        # ... and fall.
+        turn.soon = machine.loop.soon
+        turn.table = table
+        turn.call = self.call
+        turn.output = outgoing.run
+        turn.wrapped = self.wrapped
+        outgoing.handshake = establish.handshake
+        outgoing.finishing = self.finishing
+        segments.sacks = reassembly.sacks
+        self.mark = turn.mark
+        self.lend = queues.take
+        self.allocate = self.output = None
+
+    def rewired(self):
+        """The stack has filled `allocate` and `output`, or changed them."""
+        self.outgoing.allocate = self.segments.allocate = self.allocate
+        self.segments.output = self.output
+        self.segments.offloads[0] = self.stack.offloads
+
+    # What services call.
+
+    def listen(self, port, on_connection, backlog=BACKLOG):
+        """Call on_connection(connection) for each connection to `port`; returns a Listener."""
+        if not 0 < port < 65536:
+            raise ValueError("listen: a port is a number from 1 to 65535")
+        if port in self.listeners:
+            raise OSError(EADDRINUSE, f"TCP port {port} is listened to already")
+        listener = Listener(self, port, on_connection, backlog)
+        self.listeners[port] = listener
+        return listener
+
+    def unlisten(self, listener):
+        if self.listeners.get(listener.port) is listener:
+            del self.listeners[listener.port]
+
+    def connect(self, address, port, on_connected=None, source_port=0):
+        """A connection to `port` of `address` (bytes), in SYN-SENT."""
+        if not 0 < port < 65536 or not 0 <= source_port < 65536:
+            raise ValueError("connect: a port is a number from 1 to 65535")
+        block = bytearray(self.template)
+        connection = Connection(self, block)
+        connection.greet = on_connected or nothing
+        source = self.stack.source_for(address)
+        remote = bytes(address)
+        local = source or bytes(len(remote))
+        block[0 : len(local)] = local
+        block[16 : 16 + len(remote)] = remote
+        block[32] = port >> 8
+        block[33] = port & 0xFF
+        flags = TIMESTAMPS | SACK_OK | SCALED
+        if len(remote) == 16:
+            flags |= IS_IP6
+        if self.ecn:
+            flags |= WANT_ECN
+        flag(block, flags, 1)
+        free = self.choose_port(block, source_port)
+        pseudo(block)
+        if not free or not self.enter(connection):
+            self.turn.count(_NO_CONNECTION)
+            raise OSError(EADDRINUSE, "connect: no free port or no room for a connection")
+        put(block, RCV_SCALE, TCP_WINDOW_SHIFT)
+        put(block, STATE, SYN_SENT)
+        if not source:
+            self.over(connection, EHOSTUNREACH)
+            return connection
+        self.refresh()
+        self.choose(connection, self.establish.out)
+        number(block, self.establish.out)
+        rtt.start(block)
+        recovery.start(block)
+        self.event(connection, OUTPUT)
+        return connection
+
+    def choose_port(self, block, wanted):
+        """RFC 6056 3.3.1: a random port that is free for this peer; False: there is none."""
+        question = self.question
+        buffer = question.buffer
+        buffer[FLAGS] = IP6 if word(block, B_FLAGS) & IS_IP6 else 0
+        buffer[SOURCE : SOURCE + 16] = block[16:32]
+        buffer[DESTINATION : DESTINATION + 16] = block[0:16]
+        buffer[HEAD : HEAD + 2] = block[32:34]
+        dice = self.entropy.bytes(2) if not wanted else b"\0\0"
+        start = dice[0] << 8 | dice[1]
+        for i in range(1 if wanted else 16384):
+            port = wanted or FIRST_EPHEMERAL + (start + i) % 16384
+            if port in self.listeners and not wanted:
+                continue
+            buffer[HEAD + 2] = port >> 8
+            buffer[HEAD + 3] = port & 0xFF
+            if self.table.find(question):
+                continue
+            row = self.time.find(question, self.table.hash(question))
+            if row:
+                if not wanted:
+                    continue
+                # RFC 9293 3.6.1: numbers and timestamps of the new one are higher.
+                self.time.remove(row)
+            block[34:36] = buffer[HEAD + 2 : HEAD + 4]
+            return True
+        return False
+
+    def close(self, connection):
+        block = connection.block
+        state = word(block, STATE)
+        if state == SYN_SENT:
+            self.over(connection, 0)
+        else:
+            self.event(connection, OUTPUT)
+
+    def abort(self, connection):
+        state = word(connection.block, STATE)
+        if state == CLOSED:
+            return
+        self.refresh()
+        if state >= SYN_RECEIVED:
+            self.establish.reset(RST | ACK, connection)
+        self.over(connection, ECONNABORTED)
+
+    def keep_alive(self, connection):
+        block = connection.block
+        if word(block, B_FLAGS) & KEEPALIVE and word(block, STATE):
+            self.refresh()
+            at = (word(self.turn.state, NOW) + word(block, KEEP_IDLE)) & MASK
+            put(block, KEEP_AT, at)
+            self.clock.at(connection.index, at)
+
+    def starved(self, connection):
+        """A write took less: if nothing is under way, nothing but time will make room."""
+        if not self.queues.chunks.spare and self.queues.chunks.made == self.queues.chunks.most:
+            self.turn.count(_NO_CHUNK)
+            self.refresh()
+            at = (word(self.turn.state, NOW) + STARVED_MS) & MASK
+            put(connection.block, ACK_AT, at)
+            self.clock.at(connection.index, at)
+
+    # The life of a connection.
+
+    def refresh(self):
+        """Somebody calls from outside a turn: let NOW be right, and a turn follow."""
+        if not word(self.turn.state, FRESH):
+            self.turn.begin()
+
+    def event(self, connection, bits):
+        block = connection.block
+        put(block, EVENTS, word(block, EVENTS) | bits)
+        self.mark(connection)
+
+    def enter(self, connection):
+        """Into the table, which may have to grow; False: there are too many."""
+        table = self.table
+        places = len(table.connections)
+        index = table.take(connection)
+        connection.index = index
+        if len(table.connections) != places:
+            places = len(table.connections) - 1
+            self.turn.room(places)
+            self.clock.room(places)
+        return index != 0
+
+    def size(self, connection):
+        """The MSS of what we send: RFC 9293 3.7.1, RFC 6691, path MTU."""
+        block = connection.block
+        flags = word(block, B_FLAGS)
+        mtu = self.stack.path_mtu(connection.remote)
+        mss = min(word(block, PEER_MSS), mtu - (60 if flags & IS_IP6 else 40))
+        if flags & TIMESTAMPS:
+            mss -= 12
+        put(block, MSS, max(mss, SMALLEST_MSS - 12))
+
+    def own_mss(self, block):
+        """What a peer may send us in one segment."""
+        return self.stack.nic.mtu - (60 if word(block, B_FLAGS) & IS_IP6 else 40)
+
+    def choose(self, connection, out):
+        """An initial sequence number, RFC 6528, and the offset of timestamps."""
+        block = connection.block
+        size = 16 if word(block, B_FLAGS) & IS_IP6 else 4
+        self.isn.number(
+            block[0:size],
+            block[34] << 8 | block[35],
+            block[16 : 16 + size],
+            block[32] << 8 | block[33],
+            word(self.turn.state, NOW),
+            out,
+        )
+
+    @micropython.viper
+    def call(self, connection) -> bool:
+        """The callbacks that are due; False: the connection is no more."""
+        block = ptr32(connection.block)
+        if block[EVENTS] & GONE and block[EVENTS] & ACCEPTED:
+            # Nobody has heard of it.
+            block[EVENTS] &= ~ACCEPTED
+            self.remove(connection)
+            return False
+        if block[EVENTS] & (ACCEPTED | CONNECTED) and block[EVENTS] & GONE == 0:
+            block[EVENTS] &= ~(ACCEPTED | CONNECTED)
+            connection.greet(connection)
+        if block[EVENTS] & ENDED:
+            block[EVENTS] &= ~ENDED
+            connection.on_end(connection)
+        if block[EVENTS] & GONE:
+            reason = block[REASON]
+            connection.on_close(connection, reason)
+            self.remove(connection)
+            return False
+        if block[EVENTS] & WRITABLE:
+            block[EVENTS] &= ~WRITABLE
+            if block[B_FLAGS] & STARVED:
+                block[B_FLAGS] &= ~STARVED
+                connection.on_writable(connection)
+                if block[EVENTS] & GONE:
+                    self.mark(connection)
+        return True
+
+    @micropython.viper
+    def introduce(self, connection, packet):
+        """The first data has come before the turn in which the service is told."""
+        block = ptr32(connection.block)
+        block[EVENTS] &= ~(ACCEPTED | CONNECTED)
+        connection.greet(connection)
+        if block[STATE]:
+            connection.on_data(connection, packet)
+
+    def over(self, connection, reason):
+        """Out of the table; in its turn on_close is called."""
+        if not connection.tabled:
+            return
+        connection.tabled = False
+        block = connection.block
+        self.table.remove(connection.index, block)
+        put(block, STATE, CLOSED)
+        put(block, REASON, reason)
+        for index in (RTX_AT, ACK_AT, KEEP_AT, GONE_AT):
+            put(block, index, -1)
+        put(block, UNACKED, 0)
+        if connection.queue:
+            self.queues.give(connection)
+        if connection.held:
+            self.reassembly.clear(connection)
+        self.turn.count(_CLOSED)
+        self.event(connection, GONE)
+
+    def remove(self, connection):
+        self.table.release(connection.index)
+
+    def time_wait(self, connection):
+        """Both ends are closed: a row remembers what has to be remembered."""
+        self.segments.acknowledge(connection)
+        block = connection.block
+        self.time.begin(block, self.table.hash_of(block))
+        self.over(connection, 0)
+
+    def wait_for_fin(self, connection):
+        at = (word(self.turn.state, NOW) + TCP_FIN_WAIT_2_MS) & MASK
+        put(connection.block, GONE_AT, at)
+        self.clock.at(connection.index, at)
+
+    def finishing(self, connection):
+        fin_sent(connection.block)
+
+    def wrapped(self):
+        for connection in self.table.connections:
+            if connection is not None:
+                later_stamps(connection.block)
+
+    # Who listens.
+
+    def listener(self, packet):
+        buffer = packet.buffer
+        at = (buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8) + 2
+        return self.listeners.get(buffer[at] << 8 | buffer[at + 1])
+
+    # Bad news.
+
+    def unreachable(self, packet, kind):
+        """An ICMP error; PAYLOAD is where the quoted header begins, DESTINATION whose it was."""
+        connection = self.quoted(packet)
+        if not connection:
+            self.turn.count(_UNREACHABLE_QUOTE)
+            return
+        block = connection.block
+        # RFC 5927 5.2: established connections survive; RFC 1122 4.2.3.9 for the others.
+        reason = ECONNREFUSED if kind in HARD else EHOSTUNREACH
+        put(block, REASON, reason)
+        if word(block, STATE) == SYN_SENT and kind in HARD:
+            self.over(connection, reason)
+
+    def quoted(self, packet):
+        buffer = packet.buffer
+        at = packet.payload
+        flags = buffer[FLAGS] & IP6
+        size = 16 if flags else 4
+        remote = buffer[DESTINATION : DESTINATION + size]
+        for connection in self.table.connections:
+            if (
+                connection is not None
+                and connection.block[34:36] == buffer[at : at + 2]
+                and connection.block[32:34] == buffer[at + 2 : at + 4]
+                and connection.block[16 : 16 + size] == remote
+                and quoted(connection.block, buffer, at + 4)
+            ):
+                return connection
+        return None
+
+    def path_mtu_changed(self, destination):
+        """RFC 1191 6.5: smaller segments, and what was too long once more, without a penalty."""
+        for connection in self.table.connections:
+            if connection is None or connection.remote != destination:
+                continue
+            block = connection.block
+            if word(block, STATE) < ESTABLISHED:
+                continue
+            before = word(block, MSS)
+            self.size(connection)
+            if word(block, MSS) < before:
+                self.turn.count(_PATH_MTU)
+                if flight(block):
+                    again(block)
+                    self.event(connection, OUTPUT)
+
+    # Facts.
+
+    @property
+    def connections(self):
+        return [c for c in self.table.connections if c is not None]
+
+    def counts(self):
+        """The sizes of all tables: what must be nothing when nobody is there."""
+        return {
+            "connections": len(self.connections),
+            "half_open": self.half.count,
+            "time_wait": self.time.count,
+            "chunks": self.queues.chunks.used,
+            "out_of_order": self.reassembly.used,
+        }
+
+
+@micropython.viper
+def again(block: ptr32):
+    """What is under way was lost, and not by congestion."""
+    block[SND_NXT] = block[SND_UNA]
+    block[RECOVER] = block[SND_MAX]
+    block[B_FLAGS] |= TIMED_OUT
