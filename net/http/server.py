@@ -12,6 +12,7 @@ all connections, a part of them each second, and none while there are no connect
 import micropython
 from micropython import const
 
+from net.address import text
 from net.config import HTTP_CONNECTIONS
 from net.http.date import Clock
 from net.http.head import TABLE
@@ -36,6 +37,10 @@ _SLOW = const(11)
 # The packet's head.
 PAYLOAD = const(6)
 END = const(8)
+
+# Repeated from net/tcp/sendqueue.py: bytes that stay as they are; others.
+REFERENCE = const(0)
+COPY = const(1)
 
 LOOK_MS = const(1000)
 LOOK_AT = const(1000)  # connections at a time
@@ -164,10 +169,10 @@ class Http:
             ready.stamp = stamp
             ready.set_date(clock.text)
         size = int(ready.size)
-        taken = int(connection.write(ready.head, 0, size))
+        taken = int(connection.put(ready.head, 0, size, COPY))
         length = int(ready.length)
         if taken == size and length != 0:
-            taken += int(connection.write(ready.body, ready.offset, length))
+            taken += int(connection.put(ready.body, ready.offset, length, REFERENCE))
         return taken
 
     def repeat(self, session, known):
@@ -206,11 +211,11 @@ class Http:
         self.clock.refresh()
         return self.clock
 
-    def log_answer(self, request, status, length):
-        if self.logs:
-            what = request.path if request else "-"
-            method = request.method if request else "-"
-            self.log.info("http: %s %s %d %d", method, what, status, length)
+    def log_answer(self, session, request, status, length):
+        if self.logs and session.connection is not None:
+            asked = request.method + " " + request.path if request else "-"
+            remote = text(session.connection.remote)
+            self.log.info("http: %s %s %d %d", remote, asked, status, length)
 
     def count_answer(self, status):
         self.counters.count(_ANSWERS + status // 100 - 2)

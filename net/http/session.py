@@ -195,7 +195,7 @@ class Session:
     def refuse(self, status):
         """Answer what is not understood, and hear no more: where would the next request begin?"""
         self.http.count_refused()
-        self.http.log_answer(self.request, status, 0)
+        self.http.log_answer(self, self.request, status, 0)
         self.closes = True
         self.phase = ANSWERING
         text = b"%d\r\n" % status
@@ -211,7 +211,7 @@ class Session:
         ready = answer.ready(http.date(), keep, request.version, request.method != "HEAD")
         if self.inside:
             http.remember(request, answer, ready)
-        http.log_answer(request, answer.status, answer.length)
+        http.log_answer(self, request, answer.status, answer.length)
         self.give(ready)
 
     def give(self, ready):
@@ -247,7 +247,7 @@ class Session:
         date = bytes(self.http.date().text)
         lines = codes.line(status) + b"Date: " + date + b"\r\n" + lines + b"\r\n"
         self.http.count_answer(status)
-        self.http.log_answer(request, status, 0)
+        self.http.log_answer(self, request, status, 0)
         self.stream = Stream(self, chunked, request.method == "HEAD")
         if self.connection is not None:
             self.send([(lines, 0, len(lines))])
