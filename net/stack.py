@@ -12,7 +12,8 @@ A family (net/internet4.py is one) has
                                       append to interface.parts who wants to know about the link
                                       (it has link(up))
     family.speak(protocol, transport) let transport.receive(packet) hear a protocol,
-                                      transport.unreachable(packet, kind) of errors about it, and
+                                      transport.unreachable(packet, kind) of errors about it
+                                      (False: it has sent nothing such, do not believe it), and
                                       transport.path_mtu_changed(destination), if it has that
     family.output(packet)             slot or method: send a packet that has SOURCE, DESTINATION,
                                       PROTOCOL, FLAGS, END and all below OUT_SEGMENT
@@ -54,6 +55,7 @@ inet.counters, inet.drops.
 from net.address import parse
 from net.copying import Copying
 from net.ethernet import Ethernet
+from net.urgent import Urgent
 
 UDP = 17
 TCP = 6
@@ -75,6 +77,7 @@ class Interface:
         self.allocate = nic.allocate
         self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
+        nic.urgent_receive = Urgent(self.ethernet.receive).receive
         nic.on_link = self.link
 
     def link(self, up):

@@ -23,10 +23,12 @@ MODULES = [
     "net/test_interfaces.py",
     "net/test_ip4.py",
     "net/test_packet.py",
+    "net/test_path_mtu.py",
     "net/test_reassembly.py",
     "net/test_routes.py",
     "net/test_two_stacks.py",
     "net/test_udp.py",
+    "net/test_urgent.py",
     "runtime/test_timers.py",
 ]
 
