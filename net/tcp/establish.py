@@ -161,7 +161,7 @@ def offered(block: ptr32, state: ptr32, out: ptr32, ours: int):
     if found & HAS_SCALE and ours & SCALED:
         flags |= SCALED
         block[SND_SCALE] = out[OUT_SCALE]
-        block[RCV_SCALE] = TCP_WINDOW_SHIFT
+        block[RCV_SCALE] = int(TCP_WINDOW_SHIFT)
     if found & HAS_TIMESTAMPS and ours & TIMESTAMPS:
         flags |= TIMESTAMPS
         block[TS_RECENT] = out[OUT_TS_VALUE]
