@@ -47,6 +47,7 @@ SND_WL1 = const(17)
 SND_WL2 = const(18)
 RCV_NXT = const(20)
 RCV_ADV = const(21)
+IRS = const(22)
 SND_SCALE = const(26)
 MAX_WND = const(30)
 FIN_SEQ = const(31)
@@ -154,6 +155,12 @@ class Arrive:
         if block[STATE] == SYN_SENT:
             self.syn_sent(connection, packet)
             return
+        if block[STATE] == SYN_RECEIVED and state[SEG_FLAGS] & (SYN | ACK) == (SYN | ACK):
+            if state[SEG_SEQ] == block[IRS]:
+                # Both have opened: the peer's SYN-ACK repeats its SYN (RFC 9293 3.5, figure 8).
+                state[SEG_FLAGS] &= ~SYN
+                state[SEG_SEQ] += 1
+                state[SEG_LEN] -= 1
         if not self.acceptable(connection):
             return
         flags = state[SEG_FLAGS]

@@ -218,6 +218,9 @@ class Tcp:
         """A connection to `port` of `address` (bytes), in SYN-SENT."""
         if not 0 < port < 65536 or not 0 <= source_port < 65536:
             raise ValueError("connect: a port is a number from 1 to 65535")
+        if not any(address) or address[0] >= (224 if len(address) == 4 else 255):
+            # RFC 9293 MUST-46.
+            raise ValueError("connect: TCP speaks to one host, not to many and not to nobody")
         block = bytearray(self.template)
         connection = Connection(self, block)
         connection.greet = on_connected or nothing

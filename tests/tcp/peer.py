@@ -165,6 +165,7 @@ class Wire:
     def __init__(self, mtu=1500, packets=64, start=0x100000, **settings):
         self.world = World(start=start, delay=0)
         settings.setdefault("address", US + "/24")
+        settings.setdefault("ecn", "off")  # what is not about it is easier to read without
         self.host = Host(self.world, "us", mtu=mtu, packets=packets, **settings)
         self.nic = Nic(self.world, "them", b"\x02\0\0\0\0\x99", mtu)
         self.nic.hear = self.hear
@@ -180,9 +181,11 @@ class Wire:
         self.world.send(self.nic, data)
         self.world.run()
 
-    def send(self, source, body, traffic, **field):
-        body = ip(source, US, 6, body, tos=traffic, **field)
-        self.frame(ethernet(self.host.nic.mac, self.nic.mac, 0x0800, body))
+    def send(self, source, destination, body, traffic):
+        mac = self.host.nic.mac if destination == US else b"\xff" * 6
+        self.frame(
+            ethernet(mac, self.nic.mac, 0x0800, ip(source, destination, 6, body, tos=traffic))
+        )
 
     def hear(self, frame):
         body = frame[14:]
@@ -251,7 +254,8 @@ class Peer:
     def send(self, flags, seq=None, ack=None, data=b"", **field):
         """A segment from the peer.
 
-        field: window, mss, scale, sack_permitted, sacks, ts, options, urgent, checksum, ce, ect
+        field: window, mss, scale, sack_permitted, sacks, ts, options, urgent, checksum, offset,
+        reserved, ce, ect, to_all (a broadcast)
         """
         start = self.next if seq is None else seq
         end = start + len(data) + ("S" in flags) + ("F" in flags)
@@ -276,7 +280,8 @@ class Peer:
         )
         body = fixed + options + data
         source = self.packed(self.address)
-        pseudo = source + self.packed(US) + struct.pack(">HH", 6, len(body))
+        destination = "10.0.0.255" if field.get("to_all") else US
+        pseudo = source + self.packed(destination) + struct.pack(">HH", 6, len(body))
         total = field.get("checksum", checksum(pseudo + body))
         body = body[:16] + struct.pack(">H", total) + body[18:]
         text = f"< {flags:3} seq {start}:{end}"
@@ -284,7 +289,8 @@ class Peer:
             text += f" ack {ack}"
         self.note(f"{text} {field or ''}")
         self.mark = self.world.time
-        self.wire.send(self.address, body, 3 if field.get("ce") else field.get("ect", 0))
+        traffic = 3 if field.get("ce") else field.get("ect", 0)
+        self.wire.send(self.address, destination, body, traffic)
 
     def options(self, flags, field):
         data = b""
