@@ -155,12 +155,16 @@ class Arrive:
         if block[STATE] == SYN_SENT:
             self.syn_sent(connection, packet)
             return
-        if block[STATE] == SYN_RECEIVED and state[SEG_FLAGS] & (SYN | ACK) == (SYN | ACK):
-            if state[SEG_SEQ] == block[IRS]:
-                # Both have opened: the peer's SYN-ACK repeats its SYN (RFC 9293 3.5, figure 8).
-                state[SEG_FLAGS] &= ~SYN
-                state[SEG_SEQ] += 1
-                state[SEG_LEN] -= 1
+        both = SYN | ACK
+        if (
+            block[STATE] == SYN_RECEIVED
+            and state[SEG_FLAGS] & both == both
+            and state[SEG_SEQ] == block[IRS]
+        ):
+            # Both have opened: the peer's SYN-ACK repeats its SYN (RFC 9293 3.5, figure 8).
+            state[SEG_FLAGS] &= ~SYN
+            state[SEG_SEQ] += 1
+            state[SEG_LEN] -= 1
         if not self.acceptable(connection):
             return
         flags = state[SEG_FLAGS]

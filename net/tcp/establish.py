@@ -100,6 +100,7 @@ _NO_HALF_OPEN = const(37)
 _PAWS = const(30)
 _COOKIE = const(41)
 NOW = const(64)
+FRESH = const(65)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
 SEG_LEN = const(74)
@@ -431,7 +432,8 @@ class Establish:
     def resend(self, row):
         block = self.voice.block
         self.half.revive(row, block)
-        self.tcp.turn.tick()
+        if not word(self.state, FRESH):
+            self.tcp.turn.begin()
         self.answer(block)
 
     def accept(self, packet, row):
