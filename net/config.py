@@ -144,3 +144,7 @@ TCP_CHALLENGES_PER_SECOND = const(100)
 
 # The name server over TCP: connections at a time, about 1 KB each when they are idle.
 DNS_STREAMS = const(64)
+
+# Multicast DNS: services that are published, 1.5 KB each; answers that wait for their time.
+MDNS_SERVICES = const(8)
+MDNS_PENDING = const(16)

@@ -171,7 +171,9 @@ class Syslog:
 
     def own_address(self):
         inet = self.inet
-        for address in [getattr(inet, "address", None), *getattr(inet, "addresses6", ())]:
+        four = getattr(inet, "address", None)
+        addresses = ([four] if four else []) + list(getattr(inet, "addresses6", ()))
+        for address in addresses:
             if address:
                 return text(address)
         return "-"

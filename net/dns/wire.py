@@ -75,6 +75,7 @@ AXFR = const(252)
 ANY = const(255)
 IN = const(1)
 
+
 def be16(data, at):
     return data[at] << 8 | data[at + 1]
 
