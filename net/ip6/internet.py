@@ -147,7 +147,7 @@ class Internet6:
         return sort(destinations, self.stack.source_for)
 
     def join(self, group, interface=None):
-        """Hear what is sent to a group, on the interface that has an address; None: by the route."""
+        """Hear what is sent to a group.  `interface`: one of our addresses; None: by the route."""
         if not self.listener(group, interface).mld.join(bytes(group)):
             raise OSError("no room for more groups: LOCALS6 in net/config.py says so")
 
