@@ -12,8 +12,9 @@ modulo 2^30; when they wrap, whoever owns the clock adds 2^30 to the TS_OFFSET o
 so that the peer sees 32 bits that never go back.
 
 The filter takes one sample per round trip, for which its gains 1/8 and 1/4 are meant (RFC 7323
-4.2); a timestamp only lets the sample be taken in spite of a retransmission.  SRTT is kept in
-1/8 ms and RTTVAR in 1/4 ms, so the arithmetic is that of the RFC without a division.
+4.2), and the first one after a timeout; a timestamp only lets the sample be taken in spite of a
+retransmission.  SRTT is kept in 1/8 ms and RTTVAR in 1/4 ms, so the arithmetic is that of the RFC
+without a division.
 
 RFC 6298 (2.4) wants at least a second.  Like Linux we put a floor of RTO_MIN_MS under the variance
 instead: then a delayed acknowledgement (200 ms and less in every system that matters) does not
@@ -101,7 +102,7 @@ def acknowledged(block: ptr32, now: int, echoed: int) -> int:
         if echoed > BELIEVABLE:
             return -1
         measured = echoed
-        if block[SCRATCH] < 0 and block[SRTT]:
+        if block[SCRATCH] < 0 and block[SRTT] and block[BACKOFF] == 0:
             return measured
         # The next sample is that of the first segment sent from now on.
         block[RTT_SEQ] = block[SND_MAX]
