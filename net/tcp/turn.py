@@ -221,6 +221,8 @@ class Turn:
             state[HEAD] = (state[HEAD] + 1) & state[MASK]
             state[COUNT] -= 1
             connection = self.table.connections[index]
+            if connection is None:
+                continue  # a callback of this turn has aborted it
             block = ptr32(connection.block)
             block[EVENTS] &= ~QUEUED_UP
             if block[EVENTS] & TO_CALL and not self.call(connection):
