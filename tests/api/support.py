@@ -38,8 +38,8 @@ class Loop(wire.Loop):
 class Machine(wire.Host):
     """A host whose programs use runtime/library; `library.load(name)` gives them."""
 
-    def __init__(self, world, name="machine", **settings):
-        super().__init__(world, name, **settings)
+    def __init__(self, world, name="machine", packets=16, **settings):
+        super().__init__(world, name, packets=packets, **settings)
         self.loop = Loop(world)
         self.library = Library()
         self.be_current()

@@ -34,7 +34,8 @@ class Library:
 
     def load(self, name):
         """The module of that name, with the modules of the machine below it."""
-        self.private.add(name)
+        if not self._find(name):
+            self.private.add(name)
         return self._import(name, fromlist=("*",))
 
     def _find(self, name):
