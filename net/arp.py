@@ -128,6 +128,8 @@ class Arp:
         self.allocate = None
         self.transmit = None
         self.changed = self.ignore
+        self.candidate = None  # an address that acd is asking about
+        self.candidate_taken = self.ignore
         self.conflict = self.ignore
 
     def ignore(self, about):
@@ -417,6 +419,9 @@ class Arp:
             return
         if mac == self.mac:
             return  # our own announcement, reflected by the link
+        if self.candidate and self.candidate in (sender, target if sender == NOBODY else sender):
+            # RFC 5227 section 2.1.1: it has the address, or is about to take it.
+            self.candidate_taken(mac)
         configured = self.address != NOBODY
         if configured and sender == self.address:
             self.contested(mac)

@@ -1,27 +1,9 @@
-"""DHCP client.  RFC 2131; options RFC 2132, RFC 3396 (split ones), RFC 3442 (classless routes).
-
-     0               2               4               6               8
-     +-------+-------+-------+-------+---------------+---------------+
-     |  op   | htype | hlen  | hops  |              xid              |
-     +-------+-------+-------+-------+---------------+---------------+
-     |     secs      |     flags     |            ciaddr             |
-     +---------------+---------------+---------------+---------------+
-     |            yiaddr             |            siaddr             |
-     +---------------+---------------+---------------+---------------+
-     |            giaddr             |            chaddr             :
-     +---------------+---------------+---------------+---------------+
-     :                         chaddr (12 more)                      |
-     +---------------------------------------------------------------+
-     |                        sname (64 bytes)                       |
-     +---------------------------------------------------------------+
-     |                        file (128 bytes)                       |
-     +-------------------------------+-------------------------------+
-     |             magic             |            options            :
-     +-------------------------------+-------------------------------+
+"""DHCP client: an address, and what comes with it.  RFC 2131, 4039 (rapid commit), 6842.
 
      state        hears            becomes       when its time is over
      INIT                                        DISCOVER: SELECTING
      SELECTING    OFFER            REQUESTING    DISCOVER again, for ever
+                  ACK              BOUND         (rapid commit only)
      REQUESTING   ACK              BOUND         REQUEST again, at last INIT
                   NAK              INIT
      BOUND                                       T1: RENEWING
@@ -29,75 +11,70 @@
                   NAK              INIT
      REBINDING    ACK              BOUND         ask again; the lease is over: INIT
                   NAK              INIT
-     REBOOTING    ACK              BOUND         ask again, at last BOUND as before
+     REBOOTING    ACK              BOUND         ask again, at last BOUND as before, or INIT
                   NAK              INIT
 
-The link comes up again: REBOOTING, to ask whether the address is still good there.  Another station
-uses our address: DECLINE and INIT (RFC 2131 3.1.5; the check is ARP's announcement after the
-address is in use, not a probe before it, as a probe would cost every start seconds).
+The link comes up again: REBOOTING, to ask whether the address is still good there; while it is down
+nothing is sent.  So does a start with the setting `last-address=10.0.0.50`, which saves half of the
+messages if the server agrees.
+
+Another station uses our address: DECLINE and INIT (RFC 2131 3.1.5).  The check is ARP's
+announcement after the address is in use; with the setting `probe=yes` it is a probe before
+(CHECKING, between ACK and BOUND; RFC 2131 4.4.1, RFC 5227), which costs every start four to seven
+seconds.
+
+`stop`, when the machine ends in order: RELEASE, unless the setting is `release=no`.
 
 Law: whatever a server sends is checked or ignored; a message is used whole or not at all.
-Above: inet.configure.  Below: a UDP socket.
+Above: inet.configure.  Below: a UDP socket; one port for the clients of all interfaces.
 Left out: the random wait before the first DISCOVER (RFC 2131 4.4.1; one machine starts here, not a
-building), RELEASE, INFORM, authentication, FORCERENEW, choosing among offers: the first wins.
+building), authentication and with it FORCERENEW, choosing among offers: the first wins; IPv6-only
+preferred (RFC 8925).  INFORM is in dhcp_inform.py.
 """
 
 from micropython import const
 
-from net.address import length as mask_length
-from net.address import text
+from net.acd import Acd
+from net.address import parse, text
+from net.dhcp_message import (
+    ACK,
+    CHADDR,
+    CLASS,
+    CLIENT,
+    COOKIE,
+    DECLINE,
+    DISCOVER,
+    FOREVER,
+    HOST_NAME,
+    LAST,
+    LONGEST_MESSAGE,
+    MAGIC,
+    MESSAGE,
+    NAK,
+    OFFER,
+    OP,
+    OPTIONS,
+    PARAMETERS,
+    RAPID_COMMIT,
+    RELEASE,
+    REQUEST,
+    REQUESTED,
+    SECS,
+    SERVER,
+    SIZE,
+    TEXT,
+    WANTED,
+    XID,
+    Malformed,
+    Offer,
+    get,
+    parse_options,
+)
+from net.udp import Socket
 from runtime.counters import Counters
-
-OP = const(0)
-HTYPE = const(1)
-HLEN = const(2)
-HOPS = const(3)
-XID = const(4)
-SECS = const(8)
-FLAGS = const(10)
-CIADDR = const(12)
-YIADDR = const(16)
-SIADDR = const(20)
-GIADDR = const(24)
-CHADDR = const(28)
-SNAME = const(44)
-FILE = const(108)
-MAGIC = const(236)
-OPTIONS = const(240)
-SIZE = const(300)  # what BOOTP relays and servers expect at least (RFC 1542 2.1)
-COOKIE = b"\x63\x82\x53\x63"
 
 SERVER_PORT = const(67)
 CLIENT_PORT = const(68)
-
-DISCOVER = const(1)
-OFFER = const(2)
-REQUEST = const(3)
-DECLINE = const(4)
-ACK = const(5)
-NAK = const(6)
-
-PAD = const(0)
-MASK = const(1)
-ROUTER = const(3)
-NAME_SERVER = const(6)
-HOST_NAME = const(12)
-MTU = const(26)
-REQUESTED = const(50)
-LEASE = const(51)
-OVERLOAD = const(52)
-MESSAGE = const(53)
-SERVER = const(54)
-PARAMETERS = const(55)
-LONGEST_MESSAGE = const(57)
-T1 = const(58)
-T2 = const(59)
-CLIENT = const(61)
-CLASSLESS_ROUTES = const(121)
-MICROSOFT_ROUTES = const(249)
-LAST = const(255)
-# RFC 3442: classless routes are asked for before routers.
-WANTED = bytes([MASK, CLASSLESS_ROUTES, ROUTER, NAME_SERVER, MTU, LEASE, T1, T2, MICROSOFT_ROUTES])
 
 INIT = "INIT"
 SELECTING = "SELECTING"
@@ -106,6 +83,7 @@ BOUND = "BOUND"
 RENEWING = "RENEWING"
 REBINDING = "REBINDING"
 REBOOTING = "REBOOTING"
+CHECKING = "CHECKING"
 
 FIRST_WAIT_MS = const(4_000)  # RFC 2131 4.1: 4 s, doubled up to 64 s, each more or less 1 s
 LONGEST_WAIT_MS = const(64_000)
@@ -113,11 +91,15 @@ TRIES = const(4)
 LEAST_RENEWAL_S = const(60)  # RFC 2131 4.4.5
 AFTER_NAK_MS = const(1_000)
 AFTER_DECLINE_MS = const(10_000)  # RFC 2131 3.1.5
+DECLINES = const(10)  # so many are no accident ...
+AFTER_DECLINES_MS = const(60_000)  # ... RFC 5227 section 2.1.1
+REBOOT_TRIES = const(2)  # if there is no lease to fall back to
 CONFLICT_MS = const(10_000)  # so close to another conflict or to the start, it is not defended
-FOREVER = const(0xFFFFFFFF)
 TURN = const(0x3FFFFFFF)
 NOBODY = b"\x00\x00\x00\x00"
 EVERYBODY = b"\xff\xff\xff\xff"
+
+OURSELVES = b"ImportOS"  # option 60
 
 COUNTS = ("sent", "offers", "acks", "naks", "declines")
 DROPS = ("short", "foreign", "malformed", "unusable", "unexpected", "no_buffer")
@@ -134,33 +116,33 @@ _UNEXPECTED = const(9)
 _NO_BUFFER = const(10)
 
 
-class Malformed(Exception):
-    pass
-
-
 class Dhcp:
     def __init__(self, inet):
         if not inet.udp:
             raise ValueError("DHCP needs UDP: Inet(machine, udp=Udp, configure=Dhcp)")
-        self.inet = inet
+        self.inet = inet  # the interface
         self.log = inet.log
         self.timers = inet.timers
         self.random = inet.random
         self.mac = inet.nic.mac
         self.count = inet.registry.add(Counters("dhcp", COUNTS, DROPS)).count
-        self.socket = inet.udp.bind(CLIENT_PORT, self.receive)
+        self.socket = share(inet, self)
         self.retry = inet.timers.timer(self.again)
         self.lease = inet.timers.timer(self.lease_event)
         inet.on_conflict = self.conflict
         inet.on_link = self.link
         name = inet.settings.get("hostname")
         self.name = name.encode() if name else b""
+        self.acd = Acd(inet) if inet.settings.get("probe") == "yes" else None
         self.address = NOBODY  # offered or ours
         self.server = NOBODY
         self.offer = None
         self.bound_at = None
+        self.declines = 0
+        self.next = RENEWING
         self.on = {
             (SELECTING, OFFER): self.offered,
+            (SELECTING, ACK): self.committed,
             (REQUESTING, ACK): self.acknowledged,
             (REQUESTING, NAK): self.refused,
             (RENEWING, ACK): self.acknowledged,
@@ -179,7 +161,26 @@ class Dhcp:
             REBOOTING: self.reboot_again,
         }
         self.enter(INIT)
-        self.discover()
+        self.begin()
+
+    def begin(self):
+        last = self.inet.settings.get("last-address")
+        if last:
+            self.address = parse(last)
+            self.reboot()
+        else:
+            self.discover()
+
+    def stop(self):
+        """The machine ends: the address may be given to somebody else (RFC 2131 4.4.6)."""
+        self.retry.stop()
+        self.lease.stop()
+        if self.bound_at is None or self.inet.settings.get("release") == "no":
+            return
+        self.new_transaction()
+        self.send(RELEASE, self.server, bytes([SERVER, 4]) + self.server, self.address)
+        # It is still sent from this address, so that stays.
+        self.bound_at = None
 
     def enter(self, state):
         self.state = state
@@ -209,7 +210,7 @@ class Dhcp:
         self.began = self.timers.now()
 
     def send_discover(self):
-        self.send(DISCOVER, EVERYBODY)
+        self.send(DISCOVER, EVERYBODY, bytes([RAPID_COMMIT, 0]))
         self.back_off()
 
     def request_again(self):
@@ -266,6 +267,10 @@ class Dhcp:
         self.reboot_again()
 
     def reboot_again(self):
+        if self.bound_at is None and self.tries >= REBOOT_TRIES:
+            # It was only a memory.
+            self.discover()
+            return
         if self.tries >= TRIES:
             # RFC 2131 3.2 (4.): nobody answers; the lease is good until it is over.
             self.enter(BOUND)
@@ -278,12 +283,15 @@ class Dhcp:
 
     def link(self, up):
         if not up:
-            return
-        if self.state in (BOUND, RENEWING, REBINDING, REBOOTING):
+            # Nobody hears us; the lease goes on.
+            self.retry.stop()
+            if self.acd:
+                self.acd.stop()
+        elif self.state in (BOUND, RENEWING, REBINDING, REBOOTING):
             self.reboot()
         else:
             self.enter(INIT)
-            self.discover()
+            self.begin()
 
     def conflict(self, address):
         """Somebody else uses our address.  Twice, or right at the start: it is not ours."""
@@ -293,12 +301,16 @@ class Dhcp:
         if (now - self.bound_at) & TURN >= CONFLICT_MS:
             self.bound_at = now
             return
+        self.decline()
+
+    def decline(self):
         self.count(_DECLINES)
+        self.declines += 1
         options = bytes([REQUESTED, 4]) + self.address + bytes([SERVER, 4]) + self.server
         self.lose()
         self.new_transaction()
         self.send(DECLINE, EVERYBODY, options)
-        self.retry.start(AFTER_DECLINE_MS)
+        self.retry.start(AFTER_DECLINE_MS if self.declines < DECLINES else AFTER_DECLINES_MS)
 
     def lose(self):
         """The address is not ours any more."""
@@ -310,26 +322,25 @@ class Dhcp:
 
     # What the server says.
 
-    def receive(self, socket, datagram):
-        buffer = datagram.buffer
-        start = datagram.payload
-        if datagram.length < OPTIONS:
-            self.count(_SHORT)
-            return
-        message = bytes(buffer[start : datagram.end])
-        if (
-            message[OP] != 2
-            or message[XID:SECS] != self.xid
-            or message[CHADDR : CHADDR + 6] != self.mac
-            or message[MAGIC:OPTIONS] != COOKIE
-        ):
-            self.count(_FOREIGN)
-            return
+    def is_ours(self, message):
+        return (
+            message[OP] == 2
+            and message[XID:SECS] == self.xid
+            and message[CHADDR : CHADDR + 6] == self.mac
+            and message[MAGIC:OPTIONS] == COOKIE
+        )
+
+    def hear(self, message):
+        """A message for us."""
         try:
             options = parse_options(message)
             kind = get(options, MESSAGE, 1)[0]
         except Malformed:
             self.count(_MALFORMED)
+            return
+        if options.get(CLIENT, self.identifier()) != self.identifier():
+            # RFC 6842 section 3: the server says whom it means.
+            self.count(_FOREIGN)
             return
         handler = self.on.get((self.state, kind))
         if not handler:
@@ -351,6 +362,14 @@ class Dhcp:
         self.enter(REQUESTING)
         self.send_request()
 
+    def committed(self, message, options):
+        """RFC 4039: the server gave an address at once, as we allowed it to."""
+        if RAPID_COMMIT not in options:
+            self.count(_UNEXPECTED)
+            return
+        self.requested_at = self.began
+        self.acknowledged(message, options)
+
     def acknowledged(self, message, options):
         ack = Offer(message, options, self.server)
         if not ack.usable:
@@ -361,9 +380,24 @@ class Dhcp:
             return
         self.count(_ACKS)
         before = self.address if self.bound_at is not None else None
-        self.enter(BOUND)
         self.address = ack.address
         self.server = ack.server
+        if self.acd and before != ack.address:
+            self.enter(CHECKING)
+            self.acd.check(ack.address, lambda free: self.checked(free, ack))
+        else:
+            self.bind(ack, before)
+
+    def checked(self, free, ack):
+        if free:
+            self.bind(ack, None)
+        else:
+            self.log.warning("dhcp: %s is used by another station", text(self.address))
+            self.decline()
+
+    def bind(self, ack, before):
+        """Use what the server gave, instead of the address `before`."""
+        self.enter(BOUND)
         self.seconds, self.t1, self.t2 = ack.seconds, ack.t1, ack.t2
         self.next = RENEWING
         if self.seconds == FOREVER:
@@ -381,8 +415,8 @@ class Dhcp:
                 gateway=ack.gateway,
                 routes=ack.routes,
                 mtu=ack.mtu,
-                dns=ack.names,
                 by=f"DHCP from {text(ack.server)} for {ack.seconds} s",
+                **ack.facts,
             )
         self.offer = ack
 
@@ -392,10 +426,15 @@ class Dhcp:
             self.count(_UNEXPECTED)
             return
         self.count(_NAKS)
+        if TEXT in options:
+            self.log.info("dhcp: refused: %s", printable(options[TEXT]))
         self.lose()
         self.retry.start(AFTER_NAK_MS + self.random.bits(10))
 
     # What we say.
+
+    def identifier(self):
+        return b"\x01" + self.mac
 
     def send(self, kind, destination, options=b"", ciaddr=NOBODY):
         packet = self.socket.packet()
@@ -414,14 +453,15 @@ class Dhcp:
             + self.mac
             + bytes(10 + 64 + 128)
             + COOKIE
-            + bytes([MESSAGE, 1, kind, CLIENT, 7, 1])
-            + self.mac
+            + bytes([MESSAGE, 1, kind, CLIENT, 7])
+            + self.identifier()
             + options
         )
-        if kind != DECLINE:
+        if kind not in (DECLINE, RELEASE):
             mtu = self.inet.nic.mtu
             fixed += bytes([LONGEST_MESSAGE, 2, mtu >> 8, mtu & 0xFF])
             fixed += bytes([PARAMETERS, len(WANTED)]) + WANTED
+            fixed += bytes([CLASS, len(OURSELVES)]) + OURSELVES
             if self.name:
                 fixed += bytes([HOST_NAME, len(self.name)]) + self.name
         fixed += bytes([LAST])
@@ -432,108 +472,33 @@ class Dhcp:
         self.socket.send(packet, destination, SERVER_PORT)
 
 
-def parse_options(message):
-    """Options by number; what is split is joined (RFC 3396), in the order options, file, sname."""
-    options = {}
-    parse_field(options, message, OPTIONS, len(message))
-    overload = options.get(OVERLOAD, b"\0")
-    if len(overload) != 1 or overload[0] > 3:
-        raise Malformed
-    if overload[0] & 1:
-        parse_field(options, message, FILE, MAGIC)
-    if overload[0] & 2:
-        parse_field(options, message, SNAME, FILE)
-    return options
+def share(interface, client):
+    """The socket that this client sends with; what arrives goes to the client it is meant for."""
+    udp = interface.udp
+    bound = udp.find(CLIENT_PORT)
+    if not bound:
+        bound = udp.bind(CLIENT_PORT, receive)
+        bound.clients = []
+    bound.clients.append(client)
+    socket = Socket(udp, CLIENT_PORT, receive)
+    # By this interface, whatever its address is now.
+    socket.output = interface.ip4.send
+    socket.source_for = lambda destination: interface.address
+    return socket
 
 
-def parse_field(options, message, at, end):
-    while at < end:
-        code = message[at]
-        at += 1
-        if code == LAST:
+def receive(socket, datagram):
+    first = socket.clients[0]
+    if datagram.length < OPTIONS:
+        first.count(_SHORT)
+        return
+    message = datagram.data
+    for client in socket.clients:
+        if client.is_ours(message):
+            client.hear(message)
             return
-        if code == PAD:
-            continue
-        if at == end or at + 1 + message[at] > end:
-            raise Malformed
-        length = message[at]
-        at += 1
-        options[code] = options.get(code, b"") + message[at : at + length]
-        at += length
+    first.count(_FOREIGN)
 
 
-def get(options, code, length, default=None):
-    """An option of fixed length."""
-    value = options.get(code, default)
-    if value is None or len(value) != length:
-        raise Malformed
-    return value
-
-
-def number(options, code, length, default):
-    return int.from_bytes(get(options, code, length, default.to_bytes(length, "big")), "big")
-
-
-def addresses(options, code):
-    """A list of at least one address, or none."""
-    value = options.get(code, b"")
-    if len(value) & 3:
-        raise Malformed
-    return [value[i : i + 4] for i in range(0, len(value), 4)]
-
-
-def parse_routes(value):
-    """RFC 3442: prefix length, as many bytes of the prefix as that needs, router."""
-    routes = []
-    at = 0
-    while at < len(value):
-        length = value[at]
-        size = (length + 7) >> 3
-        if length > 32 or at + 1 + size + 4 > len(value):
-            raise Malformed
-        prefix = value[at + 1 : at + 1 + size] + bytes(4 - size)
-        at += 1 + size
-        routes.append((prefix, length, value[at : at + 4]))
-        at += 4
-    return routes
-
-
-class Offer:
-    """What an OFFER or an ACK gives."""
-
-    def __init__(self, message, options, server=None):
-        self.address = message[YIADDR:SIADDR]
-        # RFC 2131 table 3: the server must say who it is; an ACK that does not is believed.
-        self.server = get(options, SERVER, 4, server)
-        self.seconds = number(options, LEASE, 4, 0)
-        self.t1 = number(options, T1, 4, 0)
-        self.t2 = number(options, T2, 4, 0)
-        if not 0 < self.t1 < self.t2 < self.seconds:
-            # RFC 2131 4.4.5.
-            self.t1 = self.seconds >> 1
-            self.t2 = self.seconds - (self.seconds >> 3)
-        first = self.address[0]
-        if MASK in options:
-            self.length = mask_length(get(options, MASK, 4))
-        else:
-            # RFC 1122 3.3.1.1: the class tells.
-            self.length = 8 if first < 128 else 16 if first < 192 else 24
-        self.names = addresses(options, NAME_SERVER)
-        self.mtu = number(options, MTU, 2, 0)
-        routes = options.get(CLASSLESS_ROUTES, options.get(MICROSOFT_ROUTES))
-        self.gateway = None
-        self.routes = []
-        if routes is None:
-            routers = addresses(options, ROUTER)
-            self.gateway = routers[0] if routers else None
-        else:
-            # RFC 3442: then routers are to be ignored.
-            for prefix, length, gateway in parse_routes(routes):
-                if length == 0:
-                    self.gateway = gateway
-                else:
-                    self.routes.append((prefix, length, gateway))
-        self.settings = (self.length, self.gateway, self.routes, self.mtu, self.names)
-        self.usable = (
-            0 < first < 224 and first != 127 and self.seconds > 7 and 0 < self.length <= 32
-        )
+def printable(value):
+    return "".join([chr(byte) if 0x20 <= byte < 0x7F else "?" for byte in value])

@@ -29,6 +29,7 @@ class Interface4:
         self.address = None
         self.gateway = None
         self.igmp = None
+        self.configuration = None
         self.on_conflict = self.ignore
         self.on_link = self.ignore
 

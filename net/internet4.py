@@ -123,6 +123,11 @@ class Internet4:
     def configured(self):
         return bool([interface for interface in self.interfaces if interface.address])
 
+    def stop(self):
+        for interface in self.interfaces:
+            if interface.configuration:
+                interface.configuration.stop()
+
     def held(self):
         return [packet for interface in self.interfaces for packet in interface.arp.queue]
 

@@ -47,9 +47,11 @@ What transports are made with, `Udp(stack)` and `Tcp(stack)`, and anybody else m
 Into a transport go the slots `output`, `allocate`, and, if it has them, `long_output` and `refuse`;
 again when an interface is attached, then `transport.rewired()` is called, if there is such.
 
-What a service sees: inet.udp, inet.tcp, inet.dns (name servers of both families), inet.domain,
-inet.search, inet.ntp, inet.on_configured, inet.when_configured(callback), inet.attach(nic, ...),
-inet.counters, inet.drops.
+What a service sees: inet.udp, inet.tcp, inet.attach(nic, ...), inet.on_configured,
+inet.when_configured(callback), inet.counters, inet.drops; and what settings, DHCP and routers say
+about the network, of both families: inet.dns and inet.ntp (addresses), inet.search, inet.domain,
+inet.hostname, inet.captive (the URI of a captive portal).  Settings: dns=, ntp=, search= with
+commas, domain=, hostname=.
 """
 
 from net.address import parse
@@ -115,13 +117,10 @@ class Stack:
         self.udp = None
         self.tcp = None
         self.on_configured = self.ignore
-        self.changes = 0  # grows whenever source_for may have another answer
         self.waiting = []
-        self.lessons = []  # of (who, dns, domain, search, ntp)
-        self.dns = []
-        self.ntp = []
-        self.domain = ""
-        self.search = []
+        self.changes = 0  # grows whenever source_for may have another answer
+        self.lessons = []  # of (who, facts)
+        self.learn(self, **self.told())
         self.interfaces = [Interface(self, nic, self.registry)]
         if getattr(machine, "inet", None) is None:
             machine.inet = self
@@ -133,9 +132,6 @@ class Stack:
         """All parts are there: make the transports and wire them."""
         self.families = families
         self.way = way or families[0]
-        names = self.settings.get("dns")
-        if names:
-            self.learn(self, dns=[parse(name) for name in names.split(",")])
         self.udp = udp(self) if udp else None
         self.tcp = tcp(self) if tcp else None
         for protocol, transport in ((UDP, self.udp), (TCP, self.tcp)):
@@ -143,6 +139,12 @@ class Stack:
                 for family in families:
                     family.speak(protocol, transport)
         self.rewire()
+
+    def stop(self):
+        """The machine ends: whoever has something to say about that says it."""
+        for part in self.families + [self.udp, self.tcp]:  # noqa: RUF005 (MicroPython)
+            if hasattr(part, "stop"):
+                part.stop()
 
     def rewire(self):
         """Put the ways out into the slots of the transports."""
@@ -235,24 +237,44 @@ class Stack:
         for callback in self.waiting:
             callback(self)
 
-    def learn(self, who, dns=(), domain="", search=(), ntp=()):
-        """What `who` (one source of configuration) knows about the network, instead of before."""
+    def learn(self, who, **facts):
+        """What `who` (one source of configuration) knows about the network, instead of before.
+
+        Lists of several sources are joined (dns, ntp, search); of texts the first one's counts
+        (domain, hostname, captive).
+        """
         self.lessons = [lesson for lesson in self.lessons if lesson[0] is not who]
+        self.lessons.append((who, facts))
         self.changes += 1
-        self.lessons.append((who, dns, domain, search, ntp))
-        self.dns = self.gathered(1)
-        self.search = self.gathered(3)
-        self.ntp = self.gathered(4)
-        domains = [lesson[2] for lesson in self.lessons if lesson[2]]
-        self.domain = domains[0] if domains else ""
+        self.dns = self.gathered("dns")
+        self.search = self.gathered("search")
+        self.ntp = self.gathered("ntp")
+        self.domain = self.heard("domain")
+        self.hostname = self.heard("hostname")
+        self.captive = self.heard("captive")
 
     def gathered(self, what):
         found = []
-        for lesson in self.lessons:
-            for value in lesson[what]:
+        for _, facts in self.lessons:
+            for value in facts.get(what, ()):
                 if value not in found:
                     found.append(value)
         return found
+
+    def heard(self, what):
+        said = [facts[what] for _, facts in self.lessons if facts.get(what)]
+        return said[0] if said else ""
+
+    def told(self):
+        """What the settings say about the network."""
+        settings = self.settings
+        facts = {"hostname": settings.get("hostname"), "domain": settings.get("domain")}
+        for name in ("dns", "ntp"):
+            values = settings.get(name)
+            facts[name] = [parse(value) for value in values.split(",")] if values else []
+        search = settings.get("search")
+        facts["search"] = search.split(",") if search else []
+        return facts
 
     @property
     def counters(self):

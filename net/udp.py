@@ -351,6 +351,7 @@ class Udp:
 
     def rewired(self):
         """The slots have changed: tell the sockets."""
+        self.offload = self.stack.offloads & CHECKSUMS
         for socket in self.sockets:
             if socket:
                 socket.wire()

@@ -15,6 +15,7 @@ MODULES = [
     "net/test_arp.py",
     "net/test_checksum.py",
     "net/test_dhcp.py",
+    "net/test_dhcp_options.py",
     "net/test_dual.py",
     "net/test_ethernet.py",
     "net/test_hostile.py",

@@ -6,7 +6,8 @@ import pkgutil
 import pytest
 
 import net
-from net import arp, dhcp, ethernet, fragmentation, icmp, ip4, packet, routes, udp
+from net import arp, ethernet, fragmentation, icmp, ip4, packet, routes, udp
+from net import dhcp_message as dhcp
 from tests.support.drawing import drawings
 
 # Where a picture's name is not simply the constant's in capitals.
