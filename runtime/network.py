@@ -5,12 +5,8 @@ It is in an image whose service composes no stack of its own (tools/image/closur
 
 from net.dhcp import Dhcp
 from net.inet import Inet
+from net.tcp import Tcp
 from net.udp import Udp
-
-try:
-    from net.tcp import Tcp
-except ImportError:
-    Tcp = None
 
 
 def make(machine):
