@@ -88,6 +88,8 @@ def end(machine):
             stop()
         except SystemExit:
             pass  # it wanted to block: there are no more turns
+    if machine.inet:
+        machine.inet.stop()
     for nic in machine.nics:
         nic.stop(LAST_WORDS_MS)
     for name, number in machine.counters.drops().items():
