@@ -14,10 +14,13 @@ import sys
 
 sys.path.insert(0, ".")
 
+import hostio
+
 from tools.host import library
 from tools.host import machine as process
 
 MAC = b"\x52\x54\0\0\0\2"
+STACK = 1 << 20  # imports within imports; a machine has them all in its image, in one row
 
 
 def load(service):
@@ -29,6 +32,7 @@ def load(service):
 
 
 def main(where, what, service, *words):
+    hostio.stack(STACK)
     if where == "kernel":
         from tools.host import kernel
 

@@ -164,3 +164,7 @@ def reset(descriptor):
     now = struct.pack("ii", 1, 0)
     _sockets[descriptor].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
     return close(descriptor)
+
+
+def stack(size):
+    """How much of its stack the interpreter may use; CPython looks after that itself."""

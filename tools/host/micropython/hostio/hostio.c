@@ -223,6 +223,12 @@ static mp_obj_t hostio_reset(mp_obj_t descriptor) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(hostio_reset_obj, hostio_reset);
 
+static mp_obj_t hostio_stack(mp_obj_t size) {
+    MP_STATE_THREAD(stack_limit) = number(size);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(hostio_stack_obj, hostio_stack);
+
 static const mp_rom_map_elem_t hostio_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_hostio)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&hostio_read_obj)},
@@ -244,6 +250,7 @@ static const mp_rom_map_elem_t hostio_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_shutdown), MP_ROM_PTR(&hostio_shutdown_obj)},
     {MP_ROM_QSTR(MP_QSTR_close), MP_ROM_PTR(&hostio_close_obj)},
     {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&hostio_reset_obj)},
+    {MP_ROM_QSTR(MP_QSTR_stack), MP_ROM_PTR(&hostio_stack_obj)},
 };
 static MP_DEFINE_CONST_DICT(hostio_globals, hostio_globals_table);
 
