@@ -80,6 +80,7 @@ def stack():
             raise failure(NETWORK_IS_DOWN)  # noqa: B904 (MicroPython has no `from`)
         inet = make(here)
     if not has_address(inet):
+        inet.when_configured(lambda _: here.loop.wake())
         wait(lambda: has_address(inet), CONFIGURED_MS)
         if not has_address(inet):
             raise failure(NETWORK_IS_DOWN)
