@@ -67,6 +67,7 @@ extern volatile uint32_t interrupts[LINES];
 void interrupts_init(void);
 void line_mask(unsigned line);
 void line_unmask(unsigned line);
+void lines_unmask_served(void);
 void interrupts_wait(const uint32_t *seen, int32_t deadline);
 
 // cpu/timer.c: the one-shot

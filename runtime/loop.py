@@ -110,6 +110,17 @@ class Loop:
         callbacks[at] = callback
         state[PENDING] += 1
 
+    @micropython.viper
+    def revisit(self, line: int):
+        """Service the devices of `line` in the next turn, even if it does not move."""
+        state = ptr32(self.state)
+        i = state[COUNT]
+        while i:
+            i -= 1
+            if state[LINE + i] == line and state[WORK + i] == 0:
+                state[WORK + i] = 1
+                self.soon(self.nothing)
+
     def grow(self, head):
         """Make twice the room for callbacks, with the next to call in front."""
         callbacks = self.callbacks
@@ -181,6 +192,7 @@ class Loop:
         timers = self.timers
         while state[STOPPED] | ((state[WAKES] - wakes) & mask) == 0:
             # What interrupts say from here on belongs to the next turn.
+            counters[LINES - 1] = 0  # port/micropython/urgent.c: a new turn
             count = state[COUNT]
             i = 0
             while i < count:

@@ -70,6 +70,12 @@ static inline void unmask_served(void) {
     }
 }
 
+void lines_unmask_served(void) {
+    uint32_t flags = interrupts_off();
+    unmask_served();
+    interrupts_restore(flags);
+}
+
 static inline bool nothing_new(const uint32_t *seen) {
     bool same;
     const volatile uint32_t *counters = interrupts;

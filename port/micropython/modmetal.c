@@ -125,6 +125,13 @@ static mp_obj_t metal_rdrand(mp_obj_t target) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(metal_rdrand_obj, metal_rdrand);
 
+// What to call while Python is busy (urgent.c).
+static mp_obj_t metal_on_busy(mp_obj_t function) {
+    MP_STATE_PORT(on_busy) = function;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(metal_on_busy_obj, metal_on_busy);
+
 static mp_obj_t metal_write(mp_obj_t data) {
     mp_buffer_info_t buffer;
     mp_get_buffer_raise(data, &buffer, MP_BUFFER_READ);
@@ -241,6 +248,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_uptime_ms), MP_ROM_PTR(&metal_uptime_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_time), MP_ROM_PTR(&metal_time_obj)},
     {MP_ROM_QSTR(MP_QSTR_cycles), MP_ROM_PTR(&metal_cycles_obj)},
+    {MP_ROM_QSTR(MP_QSTR_on_busy), MP_ROM_PTR(&metal_on_busy_obj)},
     {MP_ROM_QSTR(MP_QSTR_rdrand), MP_ROM_PTR(&metal_rdrand_obj)},
     {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&metal_write_obj)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&metal_read_obj)},

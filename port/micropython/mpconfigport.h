@@ -105,6 +105,7 @@ typedef int ssize_t;
 #define MP_NEED_LOG2  (1)
 #define MP_STATE_PORT MP_STATE_VM
 
+#include "urgent.h"
 #if IMPORTOS_DEVELOPMENT
 // Ctrl-C has to be seen while Python runs; interrupts only count, so the VM looks at the counter.
 void console_poll(void);
@@ -113,6 +114,9 @@ extern uint32_t console_seen;
 #define MICROPY_VM_HOOK_LOOP                                                                       \
     if (interrupts[4] != console_seen) {                                                           \
         console_poll();                                                                            \
-    }
-#define MICROPY_VM_HOOK_RETURN MICROPY_VM_HOOK_LOOP
+    }                                                                                              \
+    URGENT_HOOK
+#else
+#define MICROPY_VM_HOOK_LOOP URGENT_HOOK
 #endif
+#define MICROPY_VM_HOOK_RETURN MICROPY_VM_HOOK_LOOP

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from drivers.virtio import device, net, virtqueue
-from drivers.virtio.net import offload, receive, transmit
+from drivers.virtio.net import offload, receive, transmit, urgent
 from net import packet
 from runtime import pci
 from runtime.counters import Registry
@@ -434,7 +434,7 @@ def test_a_device_that_fails_again_and_again_is_left_alone(bench):
 def test_the_drivers_constants_are_those_of_their_owners():
     # const() works within a module; each repeats what it needs.
     places = {}
-    for module in (net, receive, transmit, offload):
+    for module in (net, receive, transmit, offload, urgent):
         for name, value in vars(module).items():
             if name.startswith("_") and isinstance(value, int):
                 places.setdefault(name, set()).add(value)
@@ -460,5 +460,6 @@ def test_the_drivers_constants_are_those_of_their_owners():
     assert counted == [0, 1, *range(4, len(net.COUNTS + net.DROPS))]
     assert its["_DOORBELLS"] == 2
     assert its["_EVENT"] >= len(net.COUNTS + net.DROPS)
-    assert its["_OFFLOADS"] < its["_RX"]
-    assert its["_TX"] - its["_RX"] == virtqueue.WINDOW == its["_CELLS"] - its["_TX"]
+    assert its["_URGENT"] < its["_RX"]
+    edges = [its[name] for name in ("_RX", "_TX", "_KEEP", "_CELLS")]
+    assert edges == list(range(its["_RX"], its["_CELLS"] + 1, virtqueue.WINDOW))

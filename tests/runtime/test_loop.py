@@ -115,6 +115,9 @@ def test_an_interrupt_at_any_look_at_the_counters_is_not_lost(hardware, loop, nt
                 hardware.interrupt(11)
             return int.from_bytes(hardware.interrupts[offset : offset + size], "little")
 
+        def store(self, offset, size, value):
+            assert offset == 4 * 63
+
     hardware.add_registers(0x1000, Counters())
     loop.interrupts = 0x1000
     device = Device(11)
@@ -332,3 +335,14 @@ def test_a_bug_elsewhere_is_not_caught_by_who_is_blocked(hardware, loop):
     with pytest.raises(SystemExit):
         loop.run()
     assert isinstance(loop.failure, KeyError)
+
+
+def test_a_device_is_revisited_without_an_interrupt(hardware, loop):
+    one, other = Device(10), Device(11)
+    loop.add(one)
+    loop.add(other)
+    sleep(loop)
+    loop.soon(lambda: [loop.revisit(11) for _ in range(100)])
+    sleep(loop)
+    assert (one.calls, other.calls) == (1, 2)
+    assert len(loop.callbacks) == 16

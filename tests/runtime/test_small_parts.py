@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from runtime import heap
+from runtime import heap, urgent
 from runtime.console import Console
 from runtime.counters import Counters, Registry
 from runtime.dma import Arena
@@ -100,6 +100,22 @@ def test_ctrl_c_interrupts_and_other_input_is_ignored():
     assert not console.service(64)
     assert told == [1]
     assert hardware.input == []
+
+
+def test_whoever_watches_is_asked_while_a_callback_computes(monkeypatch):
+    monkeypatch.setattr(urgent, "nics", [])
+    hardware = Machine()
+    budgets = []
+
+    def nic(more):
+        return types.SimpleNamespace(urgent=lambda budget: budgets.append(budget) or more)
+
+    urgent.watch(nic(0))
+    assert hardware.on_busy() is False
+    urgent.watch(nic(1))
+    urgent.watch(nic(0))
+    assert hardware.on_busy() is True
+    assert budgets == [urgent.BUDGET] * 4
 
 
 def test_random_numbers_are_spread_and_differ_by_seed():

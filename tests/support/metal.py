@@ -275,6 +275,9 @@ class Metal(types.ModuleType):
     def live(self):
         return self.machine.live
 
+    def on_busy(self, function):
+        self.machine.on_busy = function
+
     def rdrand(self, buffer):
         buffer[:] = bytes(range(len(buffer)))
         return self.machine.rdrand

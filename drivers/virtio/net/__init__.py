@@ -10,6 +10,7 @@ VIRTIO 1.2, section 5.1.  Queue 0 receives, queue 1 transmits; every frame follo
 
     receive.py    frames rise            transmit.py    frames fall, doorbells
     offload.py    checksums, segmentation, frames of 64 KB: in an image that has TCP
+    urgent.py     what is handled while a callback computes: there, too
 
 The order of things that makes lost wake-ups impossible is in docs/drivers.md.
 
@@ -72,9 +73,12 @@ _LIMIT = const(21)  # longest frame to send
 _HALF = const(22)  # of the transmit packets
 _MERGE = const(23)  # a frame may take several buffers
 _OFFLOADS = const(24)  # as the attribute
+_KEPT = const(25)  # buffers that urgent.py has kept
+_URGENT = const(26)  # frames that were handled while a callback computed
 _RX = const(32)
 _TX = const(48)
-_CELLS = const(64)
+_KEEP = const(64)  # of the ring of what is kept
+_CELLS = const(80)
 
 # What is needed of virtqueue.py and net/packet.py: only constants of the same module cost nothing.
 _INDEX = const(0)

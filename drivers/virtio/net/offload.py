@@ -22,7 +22,9 @@ from micropython import const
 
 from drivers.virtio import device
 from drivers.virtio.net import BUFFERS, FEWEST, WANTED, VirtioNet
+from drivers.virtio.net.urgent import Urgent
 from net.packet import SIZE, Pool
+from runtime import urgent
 
 # Features, 5.1.3.
 CHECKSUM = const(0)
@@ -103,7 +105,7 @@ _MOST = const(65453)  # the longest frame that a packet's offsets can describe
 _COPIES = const(40)  # buffers of a frame: _MOST takes 34
 
 
-class OffloadNet(VirtioNet):
+class OffloadNet(Urgent, VirtioNet):
     gathers = True
 
     def choose(self, offered):
@@ -138,7 +140,14 @@ class OffloadNet(VirtioNet):
             raise MemoryError(f"{arena.free} bytes of the DMA arena do not do")
         wanted = RECEIVE if self.merge else BUFFERS
         receive = min(int(settings.get("buffers", wanted)), both - transmit)
+        self.urgent_receive = self.nothing_urgent
+        self.make_room(receive)
+        urgent.watch(self)
         return receive, transmit
+
+    def live(self):
+        self.keep_in(self.kept, len(self.kept) >> 3)
+        VirtioNet.live(self)
 
     # Sending.
 
@@ -319,11 +328,14 @@ class OffloadNet(VirtioNet):
     # Receiving.
 
     @micropython.viper
-    def merged(self, address: int, length: int, checked: int):
-        """Deliver a frame that begins in the buffer at `address` and goes on in others."""
+    def merged(self, window: int, address: int, length: int, checked: int):
+        """Deliver a frame that begins in the buffer at `address` and goes on in the next ones.
+
+        `window`: of the queue, or of what urgent.py has kept.
+        """
         cells = ptr32(self.cells)
-        used = ptr16(cells[_RX + _USED])
-        entries = ptr32(cells[_RX + _USED])
+        used = ptr16(cells[window + _USED])
+        entries = ptr32(cells[window + _USED])
         ring = ptr16(cells[_RX + _AVAILABLE])
         table_of = self.copies
         table = ptr32(table_of)
@@ -352,14 +364,14 @@ class OffloadNet(VirtioNet):
                 copies += 1
                 total += length
             count -= 1
-            seen = cells[_RX + _SEEN]
+            seen = cells[window + _SEEN]
             if count <= 0:
                 break
             if seen == used[1]:
                 bad = _BAD_LENGTH
                 break
-            entry = (seen & cells[_RX + _MASK]) << 1
-            cells[_RX + _SEEN] = (seen + 1) & 0xFFFF
+            entry = (seen & cells[window + _MASK]) << 1
+            cells[window + _SEEN] = (seen + 1) & 0xFFFF
             id = entries[entry + 1]
             length = entries[entry + 2]
             if id < 0 or id >= cells[_RX + _COUNT]:

@@ -25,6 +25,7 @@ _ISR = const(18)  # address of the ISR register, 0: not in memory
 _HEADER = const(20)  # length of the device header
 _HALF = const(22)  # of the transmit packets
 _MERGE = const(23)
+_KEPT = const(25)
 _RX = const(32)
 _TX = const(48)
 
@@ -74,7 +75,7 @@ class Receive:
             # The state is in cells before the delegate is called: it may call us again.
             seen = cells[_RX + _SEEN]
             starved = 0
-            while seen != used[1]:
+            while seen != used[1] or cells[_KEPT] != 0:
                 if budget == 0:
                     # No interrupt until we have caught up (with EVENT_IDX the event stays behind).
                     if cells[_EVENT] == 0:
@@ -87,6 +88,10 @@ class Receive:
                     if starved:
                         break
                 budget -= 1
+                if cells[_KEPT]:
+                    self.replay()
+                    seen = cells[_RX + _SEEN]
+                    continue
                 entry = (seen & mask) << 1
                 id = entries[entry + 1]
                 length = entries[entry + 2] - header
@@ -109,7 +114,7 @@ class Receive:
                     if checked:
                         checked = _CHECKED
                     if merge and head[_MERGED_AT] != 1:
-                        self.merged(address, length, checked)
+                        self.merged(_RX, address, length, checked)
                     else:
                         head[_LINK_AT] = _FRAME
                         head[_END_AT] = _FRAME + length
@@ -140,7 +145,7 @@ class Receive:
             if starved:
                 if cells[_TX + _SEEN] == ptr16(cells[_TX + _USED])[1]:
                     return 0
-            elif seen == used[1]:
+            elif seen == used[1] and cells[_KEPT] == 0:
                 return 0
 
     @micropython.viper
