@@ -4,12 +4,13 @@ from net.dhcp import Dhcp
 from net.http import Http
 from net.inet import Inet
 from net.tcp import Tcp
+from net.udp import Udp
 
 PORTS = ("tcp:80",)
 
 
 def start(machine):
-    inet = Inet(machine, tcp=Tcp, configure=Dhcp)
+    inet = Inet(machine, udp=Udp, tcp=Tcp, configure=Dhcp)
     Http(machine, inet.tcp, hello).listen(80)
 
 

@@ -15,6 +15,7 @@ from net.dhcp import Dhcp
 from net.http import Http
 from net.inet import Inet
 from net.tcp import Tcp
+from net.udp import Udp
 from services.http.serve import Server
 from services.http.site import Site
 
@@ -30,5 +31,5 @@ def start(machine):
     # Here and not above: the tests import this package, and have no image.
     from image import site
 
-    inet = Inet(machine, tcp=Tcp, configure=Dhcp)
+    inet = Inet(machine, udp=Udp, tcp=Tcp, configure=Dhcp)
     Http(machine, inet.tcp, Server(Site(site)).handle).listen(PORT)
