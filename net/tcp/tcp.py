@@ -430,8 +430,9 @@ class Tcp:
 
     def time_wait(self, connection):
         """Both ends are closed: a row remembers what has to be remembered."""
-        self.segments.acknowledge(connection)
         block = connection.block
+        if word(block, EVENTS) & ACK_NOW:
+            self.segments.acknowledge(connection)
         self.time.begin(block, self.table.hash_of(block))
         self.over(connection, 0)
 
