@@ -17,8 +17,8 @@
 #include "urgent.h"
 
 enum {
-    FUSE = 256,      // jumps between two looks
-    SHORT_FUSE = 16, // where the system's own code was found executing
+    FUSE = 256,        // jumps between two looks
+    SHORT_FUSE = 16,   // where the system's own code was found executing
     STACK = 16 * 1024, // what the network may need
     // A counter that no line has: the loop clears it in every turn.
     NEW_TURN = LINES - 1,
@@ -35,8 +35,7 @@ static const char *const SYSTEM[] = {"net", "runtime", "drivers", "asyncio", "so
 
 static bool is_system(const mp_code_state_t *state) {
     mp_map_t *names = &state->fun_bc->context->module.globals->map;
-    mp_map_elem_t *slot =
-        mp_map_lookup(names, MP_OBJ_NEW_QSTR(MP_QSTR___name__), MP_MAP_LOOKUP);
+    mp_map_elem_t *slot = mp_map_lookup(names, MP_OBJ_NEW_QSTR(MP_QSTR___name__), MP_MAP_LOOKUP);
     if (!slot || !mp_obj_is_str(slot->value)) {
         return true;
     }
