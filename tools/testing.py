@@ -23,10 +23,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {
     "arping": "ARP requests to our stack over TAP",
     "bind9-dnsutils": "dig",
+    "curl": "an HTTP client",
     "dnsmasq-base": "a DHCP server",
     "iproute2": "network namespaces and TAP devices",
     "iputils-ping": "pings with fragments",
     "make": "MicroPython for Linux",
+    "mosquitto": "a broker for the MQTT client of a package",
     "nsd": "the DNS server that ours is compared with",
     "procps": "sysctl, for the settings of network namespaces",
     "qemu-system-x86": "virtual machines",

@@ -22,6 +22,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PERIOD = 1 << 30
+# MicroPython's C modules that had a `u` in front once.
+OLD = ("array", "binascii", "collections", "errno", "heapq", "io", "json", "random", "re", "struct")
 
 
 class Library:
@@ -59,6 +61,8 @@ class Library:
             package = globals["__package__"].split(".")
             parts = package[: len(package) - level + 1] + ([name] if name else [])
             name = ".".join(parts)
+        if name.startswith("u") and name[1:] in OLD and not self._find(name):
+            name = name[1:]
         if not (name in self.modules or self._find(name)):
             return builtins.__import__(name, globals, locals, fromlist, 0)
         module = None
