@@ -18,7 +18,6 @@ a router says that there is somebody to ask (net/ip6/dhcp6.py).
 What IPv4 and IPv6 have in common is in net/stack.py, the wiring of IPv6 in net/ip6/interface.py.
 """
 
-from net.address import parse
 from net.ip6.internet import Internet6
 from net.stack import Stack
 
@@ -29,9 +28,6 @@ class Inet6(Stack):
         self.internet6 = Internet6(self)
         self.first6 = first = self.internet6.attach(self.interfaces[0])
         self.begin([self.internet6], udp, tcp)
-        names = machine.settings.get("dns")
-        if names:
-            self.learn(self, dns=[parse(name) for name in names.split(",")])
         self.internet6.configure(first, configure)
 
     def attach(self, nic, address=None, gateway=None, configure=None):

@@ -69,6 +69,7 @@ class Addresses:
         self.random = random
         self.count = registry.add(Counters("addresses", COUNTS, DROPS)).count
         self.all = []
+        self.started = False  # there is a link to ask on
         self.timer = timers.timer(self.settle)
         # Slots.
         self.probe = None
@@ -118,6 +119,7 @@ class Addresses:
 
     def start(self):
         """The link is there: form the link-local address, and ask about all of them (again)."""
+        self.started = True
         for own in self.all:
             self.begin(own)
         if not self.link_local:
@@ -137,7 +139,8 @@ class Addresses:
         else:
             self.all.append(own)
         self.join(solicited_node(address))
-        self.begin(own)
+        if self.started:
+            self.begin(own)
         self.changed()
         return own
 

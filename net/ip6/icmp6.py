@@ -101,15 +101,16 @@ class Icmp6:
         self.count = registry.add(Counters("icmp6", COUNTS, DROPS, self.state)).count
         # RFC 4443 2.4 (f).
         self.permitted = Bucket(timers, ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST).take
-        # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code; up,
-        # on[type](packet, start) for a message whose checksum is right.
+        # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code, which
+        # returns False if nothing of the kind was sent; up, on[type](packet, start) for a message
+        # whose checksum is right.
         self.allocate = None
         self.send = None
         self.send_long = self.too_long
         self.packet_too_big = None
         self.source_for = None
         self.is_local = None
-        self.told = {}
+        self.told = {ICMP6: self.about_echo}
         self.on = {}
 
     def too_long(self, protocol, source, destination, buffer, start, end):
@@ -243,11 +244,6 @@ class Icmp6:
                 break
             protocol = buffer[header]
             header += 8 if fragment else (buffer[header + 1] + 1) << 3
-        if kind >> 8 == PACKET_TOO_BIG:
-            # 32 bits, of which more than a frame's need not be kept apart.
-            mtu = int.from_bytes(buffer[start + 6 : start + 8], "big")
-            if buffer[start + 4] == 0 and buffer[start + 5] == 0:
-                self.packet_too_big(destination, mtu)
         told = self.told.get(protocol)
         if not told or header + 8 > end:
             self.count(_UNASKED)
@@ -256,7 +252,15 @@ class Icmp6:
         buffer[PAYLOAD] = header & 0xFF
         buffer[PAYLOAD + 1] = header >> 8
         buffer[DESTINATION : DESTINATION + 16] = destination
-        told(packet, kind)
+        if told(packet, kind) is False:
+            return  # nothing of the kind was sent (RFC 5927, RFC 8201 section 4)
+        if kind >> 8 == PACKET_TOO_BIG and buffer[start + 4] == 0 and buffer[start + 5] == 0:
+            # 32 bits, of which those above a frame's need not be told apart.
+            self.packet_too_big(destination, int.from_bytes(buffer[start + 6 : start + 8], "big"))
+
+    def about_echo(self, packet, kind):
+        """An error about an answer of ours: only packet too big matters, and that is believed."""
+        return packet.buffer[packet.payload] == ECHO_REPLY
 
     def undeliverable(self, packet):
         """A packet of ours cannot leave, as its neighbour does not answer."""

@@ -147,18 +147,17 @@ class Internet6:
         return sort(destinations, self.stack.source_for)
 
     def join(self, group, interface=None):
-        """Hear what is sent to a group.  `interface`: one of our addresses; None: by the route."""
-        if not self.listener(group, interface).mld.join(bytes(group)):
-            raise OSError("no room for more groups: LOCALS6 in net/config.py says so")
+        """Hear what is sent to a group, on an interface of the stack; None: on all."""
+        for one in self.listeners(interface):
+            if not one.mld.join(bytes(group)):
+                raise OSError("no room for more groups: LOCALS6 in net/config.py says so")
 
     def leave(self, group, interface=None):
-        self.listener(group, interface).mld.leave(bytes(group))
+        for one in self.listeners(interface):
+            one.mld.leave(bytes(group))
 
-    def listener(self, group, interface):
-        where = self.owner(interface) if interface else self.towards(group)[0]
-        if interface and not where:
-            raise ValueError("no interface has that address")
-        return where or self.interfaces[0]
+    def listeners(self, interface):
+        return [one for one in self.interfaces if interface is None or one.interface is interface]
 
     # Several interfaces: the ways out.
 

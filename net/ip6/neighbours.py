@@ -162,7 +162,7 @@ class Neighbours:
             row = self.take(hop, True)
             self.table[row + TRIES] = 0
             self.enter(row, INCOMPLETE)
-            self.wait(row, self.ask(row, bytes(buffer[SOURCE : SOURCE + 16])))
+            self.wait(row, self.ask(row, packet))
         table = self.table
         state = table[row + STATE]
         if state == STALE:
@@ -419,13 +419,17 @@ class Neighbours:
                 return 0
             table[row + USED] = 0
             self.changed(address)
-        return self.ask(row, None)
+        return self.ask(row, self.queue[row // ROW])
 
-    def ask(self, row, source):
-        """Send a solicitation.  Returns the time until the next."""
+    def ask(self, row, packet):
+        """Send a solicitation, from where `packet` comes from, if any waits.
+
+        Returns the time until the next.
+        """
         table = self.table
         state = table[row + STATE]
         mac = bytes(table[row + HEADER : row + HEADER + 6]) if state == PROBE else None
+        source = bytes(packet.buffer[SOURCE : SOURCE + 16]) if packet else None
         if not self.solicit(bytes(table[row : row + 16]), mac, source):
             return self.retrans_ms >> 2  # no address to ask from, yet
         self.count(_SOLICITED)

@@ -150,15 +150,21 @@ def test_rfc5927_what_is_quoted_must_be_ours(length):
 # Path MTU, RFC 8201.
 
 
+def asker(station):
+    """A socket on the port that `quote` says."""
+    if not hasattr(station, "socket"):
+        station.socket = station.inet.udp.bind(7, print)
+    return station.socket
+
+
 def ask(station, size=1452):
-    socket = getattr(station, "socket", None) or station.inet.udp.bind(0, print)
-    station.socket = socket
-    socket.send_to(bytes(size), address(PEER), 9)
+    asker(station).send_to(bytes(size), address(PEER), 9)
     station.world.run()
     return station.hand.take()
 
 
 def too_big(station, mtu):
+    asker(station)
     station.send_icmp(2, 0, struct.pack(">I", mtu) + quote())
 
 
@@ -197,8 +203,30 @@ def test_rfc8201_5_3_it_is_forgotten_after_ten_minutes():
     assert station.inet.path_mtu(address(PEER)) == 1500
 
 
+def test_rfc8201_4_what_nobody_has_sent_is_not_believed():
+    station = Station6()
+    station.send_icmp(2, 0, struct.pack(">I", 1400) + quote())
+    other = ip6(US, PEER, 6, bytes(20))
+    station.send_icmp(2, 0, struct.pack(">I", 1400) + other)
+    echo = ip6(US, PEER, 58, icmp6(US, PEER, 128, 0, bytes(8)))
+    station.send_icmp(2, 0, struct.pack(">I", 1400) + echo)
+    assert station.inet.path_mtu(address(PEER)) == 1500
+    assert station.drops == {"udp.quote": 1, "icmp6.unasked": 1}
+
+
+def test_rfc8201_answers_to_echoes_fit_the_path():
+    station = Station6()
+    reply = icmp6(US, PEER, 129, 0, b"\0\1\0\2" + bytes(1400))
+    station.send_icmp(2, 0, struct.pack(">I", 1300) + ip6(US, PEER, 58, reply)[:1232])
+    station.send_icmp(128, 0, b"\0\1\0\2" + bytes(1400))
+    frames = station.hand.take()
+    assert [frame.what for frame in frames] == ["fragment", "fragment"]
+    assert b"".join(frame.body for frame in frames) == reply
+
+
 def test_path_mtus_are_bounded():
     station = Station6()
+    asker(station)
     for i in range(50):
         peer = f"2001:db8::{i + 16:x}"
         inner = ip6(US, peer, 17, udp6(US, peer, 7, 9, b"12345678"))
