@@ -25,9 +25,9 @@ class Project:
     def service(self, name="main"):
         return closure.find_service(name, self.folder)
 
-    def follow(self, name="main", packages=()):
+    def follow(self, name="main", packages=(), settings=None):
         service = self.service(name)
-        image = f"NAME = 'x'\nimport {service.module} as service\n"
+        image = f"NAME = 'x'\nSETTINGS = {settings or {}}\nimport {service.module} as service\n"
         micropython = self.folder / "micropython"
         return closure.follow(
             service, self.folder, micropython, {"image": image}, packages=packages

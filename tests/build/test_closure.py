@@ -72,6 +72,30 @@ def test_every_form_of_import(follow, text, found):
     assert names(follow(text, files)) == found
 
 
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, {"net.b"}),
+        ({"with": "a"}, {"net.a"}),
+        ({"with": "c"}, {"net.b"}),
+        ({"a": "a"}, {"net.b"}),
+    ],
+)
+def test_a_setting_of_the_image_chooses_what_is_in_it(tmp_path, settings, found):
+    text = """
+def f():
+    from image import SETTINGS
+    if SETTINGS["with"] == "a":
+        import net.a
+    else:
+        import net.b
+    if SETTINGS["with"] != "a":
+        import net.b
+"""
+    files = {"services/main.py": text + START, "net/a.py": "", "net/b.py": ""}
+    assert names(Project(tmp_path, files).follow(settings=settings)) == found
+
+
 def test_importers_are_named(follow):
     closure = follow("import net.a, net.b", {"net/a.py": "from net import b", "net/b.py": ""})
     assert closure.frozen["net.b"].importers == {"net.a", "services.main"}

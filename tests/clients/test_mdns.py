@@ -295,7 +295,7 @@ def test_another_type_for_a_name_that_we_keep_is_none_of_our_business():
 
 def test_rfc6762_8_1_fifteen_conflicts_slow_us_down():
     link = probing()
-    for n in range(60):
+    for _ in range(60):
         link.say((link.mdns.host, wire.A, 120, THEIRS, None))
         link.run(300)
         if link.count("conflicts") == 15:

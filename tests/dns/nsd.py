@@ -28,7 +28,12 @@ server:
 remote-control:
     control-enable: no
 """
-ZONE = 'zone:\n    name: "{name}"\n    zonefile: "{file}"\n'
+ZONE = """\
+zone:
+    name: "{name}"
+    zonefile: "{file}"
+    provide-xfr: 127.0.0.1 NOKEY
+"""
 
 
 @contextlib.contextmanager

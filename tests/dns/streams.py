@@ -14,6 +14,10 @@ from services.dns.responder import Responder
 from services.dns.stream import Streams
 
 
+def framed(wire):
+    return len(wire).to_bytes(2, "big") + wire
+
+
 class Connection:
     def __init__(self, listener, address):
         self.listener = listener
@@ -115,7 +119,7 @@ class Whole:
         answers = []
         for wire in wires:
             connection = self.tcp.open()
-            connection.say(len(wire).to_bytes(2, "big") + wire)
+            connection.say(framed(wire))
             found = connection.answers()
             assert len(found) <= 1
             answers.append(found[0] if found else None)

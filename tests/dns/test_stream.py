@@ -17,14 +17,10 @@ from net.config import DNS_STREAMS
 from services.dns.stream import begins, parse_prefixes
 from tests.dns.compare import queries
 from tests.dns.local import Slow
-from tests.dns.streams import Whole
+from tests.dns.streams import Whole, framed
 from tools.zone.compile import compile_zone, compile_zones
 
 ZONE = "$ORIGIN x.example.\n$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n"
-
-
-def framed(wire):
-    return len(wire).to_bytes(2, "big") + wire
 
 
 def query(name, kind="A", **options):

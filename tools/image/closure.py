@@ -12,6 +12,8 @@ The law: what is imported is in the image, and nothing else is.
 - An import under `try` with `except ImportError` is optional.  Where everything in the `try` is
   found, the imports of its handler are dead and stay out.
 - An import under `if` is in, unless the condition is TYPE_CHECKING or asks for CPython.
+- One under `if SETTINGS["name"] == "text":`, SETTINGS from the module `image`, is in if that is so in
+  this image: what a service is made of may be chosen with `--set name=text`.
 - `from package import name` brings in package/name.py if there is one, else `name` has to be bound
   in the package.
 - A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
@@ -330,6 +332,14 @@ class _Walk:
         """Whether the module was written for more than this system."""
         return bool(module.origin) or module.path.is_relative_to(self.micropython)
 
+    def compiled_settings(self):
+        """SETTINGS of the generated module `image`."""
+        for node in parse(Path("image"), self.generated.get("image", "")).body:
+            match node:
+                case ast.Assign([ast.Name("SETTINGS")], value):
+                    return ast.literal_eval(value)
+        return {}
+
     # What a module offers.
 
     def offers(self, module, name):
@@ -468,11 +478,25 @@ class _Reader(ast.NodeVisitor):
     def visit_If(self, node):
         known = _known(node.test)
         if known is None:
+            known = self.compiled(node.test)
+        if known is None:
             self.visit(node.test)
         if known is not False:
             self.visit_all(node.body)
         if known is not True:
             self.visit_all(node.orelse)
+
+    def compiled(self, test):
+        """The value of `SETTINGS["name"] == "text"`, with SETTINGS from the module `image`."""
+        match test:
+            case ast.Compare(
+                ast.Subscript(ast.Name("SETTINGS"), ast.Constant(str() as name)),
+                [ast.Eq() | ast.NotEq() as op],
+                [ast.Constant(str() as text)],
+            ):
+                value = self.walk.compiled_settings().get(name)
+                return (value == text) == isinstance(op, ast.Eq)
+        return None
 
     def visit_FunctionDef(self, node):
         self.depth += 1
