@@ -23,6 +23,9 @@ INTERFACES = const(4)
 # Multicast groups that an interface can be in: 4 bytes each in net/ip4.py, which has room for 16.
 GROUPS = const(16)
 
+# Transmit packets that are on their way to ourselves (net/loopback.py).
+LOOPED = const(16)
+
 # Path MTU (RFC 1191): 12 bytes each.
 PATH_MTUS = const(8)
 
@@ -124,7 +127,8 @@ TCP_CONNECTIONS = const(16384)
 TCP_HALF_OPEN = const(256)
 TCP_TIME_WAITS = const(2048)
 
-# Data to be sent that had to be copied, and data that came out of order: 2 KB each, made when needed.
+# Data to be sent that had to be copied, and data that came out of order: 2 KB each, made when
+# needed.
 TCP_CHUNKS = const(256)
 TCP_HELD_SEGMENTS = const(96)
 # Of one connection.

@@ -23,7 +23,6 @@ from runtime.counters import Counters
 
 LONGEST = const(65535)
 
-LINK = const(0)
 END = const(8)
 FLAGS = const(10)
 PROTOCOL = const(12)
@@ -60,15 +59,19 @@ class Fragmentation:
         self.allocate = None
         self.output = None
         self.path_mtu = None
+        self.whole = self.not_whole
+
+    def not_whole(self, protocol, source, destination, buffer, start, end):
+        """Slot: who takes datagrams to ourselves as they are (net/loopback.py)?"""
+        return False
 
     def fragment(self, packet, mtu):
         """Send a packet in pieces; it is released."""
         buffer = packet.buffer
         data, start, end = buffer, OUT_SEGMENT, packet.end
         if buffer[PIECE_COUNT]:
-            data = bytearray(packet.gather())
-            start -= buffer[LINK] | buffer[LINK + 1] << 8
-            end = len(data)
+            data = bytearray(packet.gather(OUT_SEGMENT))
+            start, end = 0, len(data)
         if buffer[FLAGS + 1] & PARTIAL >> 8:
             # No device can sum what leaves in several pieces.
             finish(data, start, end, buffer[PROTOCOL])
@@ -91,6 +94,8 @@ class Fragmentation:
         if end - start > LONGEST - self.header:
             self.count(_TOO_LONG)
             return False
+        if self.whole(protocol, source, destination, buffer, start, end):
+            return True
         # All but the last piece hold a multiple of 8 bytes.
         piece = (self.path_mtu(destination) - self.header) & ~7
         self.count(_DATAGRAMS)

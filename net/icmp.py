@@ -39,6 +39,7 @@ FRAGMENTATION_NEEDED = const(4)
 REASSEMBLY = const(1)
 
 ICMP = const(1)
+INSIDE = const(127)
 IP_SIZE = const(20)
 IP_LENGTH = const(2)
 IP_OFFSET = const(6)
@@ -222,7 +223,11 @@ class Icmp:
             or there < size + 8
             or buffer[quote + IP_OFFSET] & 0x1F
             or buffer[quote + IP_OFFSET + 1]
-            or buffer[quote + IP_FROM : quote + IP_FROM + 4] != self.address
+            or (
+                buffer[quote + IP_FROM : quote + IP_FROM + 4] != self.address
+                # From inside this host (net/loopback.py), and about it.
+                and not buffer[SOURCE] == INSIDE == buffer[quote + IP_FROM]
+            )
         ):
             self.count(_QUOTE)
             return

@@ -28,6 +28,7 @@ _ADDRESSES = const(12)
 
 SOURCE = const(16)
 DESTINATION = const(32)
+INSIDE = const(127)
 NOWHERE = b"\x00\x00\x00\x00"
 EVERYBODY = b"\xff\xff\xff\xff"
 
@@ -206,11 +207,14 @@ class Internet4:
     def drop(self, packet):
         # No source: none was found for this destination.
         source = packet.buffer[SOURCE : SOURCE + 4]
+        if source[0] == INSIDE:
+            self.interfaces[0].ip4.send(packet)
+            return
         self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
         packet.release()
 
     def send_long_from(self, protocol, source, destination, buffer, start, end, mark=0):
-        interface = self.owner(source)
+        interface = self.interfaces[0] if source[0] == INSIDE else self.owner(source)
         if not interface:
             self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
             return False

@@ -22,8 +22,8 @@ indexed by the last bits of the destination; only if that fails are route and ne
 
 Above: icmp, igmp, udp, tcp, each a slot; what is left is refused.  Below: `transmit`, `resolve`.
 Sideways: fragments come and go through `reassemble` and `fragment`, errors through `refuse`.
-Left out: forwarding, and so source routes and record route: options are skipped; a loopback
-interface: what is sent to ourselves is dropped.
+What is sent to ourselves goes to `loop` (net/loopback.py, if used).
+Left out: forwarding, and so source routes and record route: options are skipped.
 """
 
 import micropython
@@ -153,6 +153,7 @@ class Ip4:
         self.transmit = None
         self.reassemble = self.no_fragments
         self.fragment = self.too_big
+        self.loop = self.no_loop
         self.refuse = self.ignore
         self.path_mtu_changed = self.ignore_destination
 
@@ -382,8 +383,7 @@ class Ip4:
         if destination + 1 == 0 or destination == table[_ONES >> 2]:
             words[NEXT_HOP >> 2] = -1
         elif high == 127 or destination == table[_ADDRESS >> 2]:
-            table[_LOOPBACK] += 1
-            packet.release()
+            self.loop(packet)
             return
         elif high >= 224:
             # A group is on the link, whatever the routes say.
@@ -413,6 +413,10 @@ class Ip4:
             state[((row + _LINK_HEADER) >> 1) + i] = head[(OUT_FRAME >> 1) + i]
             i += 1
         self.transmit(packet)
+
+    def no_loop(self, packet):
+        self.count(_LOOPBACK)
+        packet.release()
 
     def too_big(self, packet, mtu):
         self.count(_TOO_BIG)

@@ -143,10 +143,12 @@ class Packet:
         head[PIECE_COUNT >> 1] = count + 1
         return True
 
-    def gather(self):
+    def gather(self, start=None):
         """The bytes from `link` to the end of the tail: what a device without gathering sends."""
         buffer = self.buffer
-        frame = bytes(buffer[buffer[LINK] | buffer[LINK + 1] << 8 : self.end])
+        if start is None:
+            start = buffer[LINK] | buffer[LINK + 1] << 8
+        frame = bytes(buffer[start : self.end])
         for index in range(buffer[PIECE_COUNT]):
             at = PIECE + 8 * index
             offset = int.from_bytes(buffer[at : at + 4], "little")

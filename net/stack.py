@@ -112,6 +112,7 @@ class Stack:
         self.registry = machine.counters
         self.allocate = nic.allocate
         self.offloads = getattr(nic, "offloads", 0)
+        self.loopback = None  # net/loopback.py, if used
         self.families = []
         self.way = None
         self.udp = None
@@ -148,6 +149,8 @@ class Stack:
 
     def rewire(self):
         """Put the ways out into the slots of the transports."""
+        if self.loopback:
+            self.loopback.wire()
         for transport in (self.udp, self.tcp):
             if not transport:
                 continue
@@ -182,6 +185,8 @@ class Stack:
         return None
 
     def source_for(self, destination):
+        if self.loopback and self.loopback.is_inside(destination):
+            return bytes(destination)
         family = self.family(destination)
         return family.source_for(destination) if family else None
 
@@ -190,6 +195,8 @@ class Stack:
         return family.path_mtu(destination) if family else 0
 
     def is_local(self, address):
+        if self.loopback and self.loopback.is_inside(address):
+            return True
         family = self.family(address)
         return family.is_local(address) if family else False
 
@@ -219,7 +226,7 @@ class Stack:
 
     def held(self):
         """The transmit packets that wait for something to happen."""
-        parts = self.families + [self.udp, self.tcp]  # noqa: RUF005 (MicroPython)
+        parts = self.families + [self.udp, self.tcp, self.loopback]  # noqa: RUF005 (MicroPython)
         return [packet for part in parts if hasattr(part, "held") for packet in part.held()]
 
     # News.

@@ -153,6 +153,7 @@ class Ip6:
         self.resolve = None
         self.transmit = None
         self.fragment = self.too_big
+        self.loop = self.no_loop
         self.path_mtu_changed = self.ignore
 
     def ignore(self, about):
@@ -384,8 +385,7 @@ class Ip6:
         if destination[0] == 0xFF:
             hop = destination
         elif destination[:15] == NOWHERE[:15] or self.is_local(destination):
-            self.count(_LOOPBACK)
-            packet.release()
+            self.loop(packet)
             return
         else:
             hop = self.next_hop(destination)
@@ -421,6 +421,10 @@ class Ip6:
             state[((row + _LINK_HEADER) >> 1) + i] = head[(OUT_FRAME6 >> 1) + i]
             i += 1
         state[(row + _MTU) >> 1] = mtu
+
+    def no_loop(self, packet):
+        self.count(_LOOPBACK)
+        packet.release()
 
     def too_big(self, packet, mtu):
         self.count(_TOO_BIG)

@@ -23,6 +23,7 @@ MODULES = [
     "net/test_igmp.py",
     "net/test_interfaces.py",
     "net/test_ip4.py",
+    "net/test_loopback.py",
     "net/test_packet.py",
     "net/test_path_mtu.py",
     "net/test_reassembly.py",
