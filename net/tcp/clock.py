@@ -29,6 +29,7 @@ class Clock:
         self.timer = timers.timer(self.run)
         self.due = None
         self.state = None
+        self.arm = self.arm
         self.room(places)
 
     def room(self, places):

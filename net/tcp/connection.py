@@ -28,7 +28,6 @@ import micropython
 from micropython import const
 
 from net.tcp.block import STATES
-from net.tcp.sendqueue import COPY, REFERENCE
 from net.tcp.words import closing, flag, flight, put, word
 
 # The block (see block.py).
@@ -77,6 +76,9 @@ STARVED = const(0x20000)
 RENO = const(0x4000000)
 ACK_NOW = const(0x2)
 
+# Kinds of sendqueue.py.
+REFERENCE = const(0)
+COPY = const(1)
 # Shorter bytes are copied, so that small writes share segments and descriptors.
 WORTH_A_REFERENCE = const(512)
 MASK = const(0x3FFFFFFF)

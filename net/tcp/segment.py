@@ -21,6 +21,7 @@ from net.tcp import options
 END = const(8)
 FLAGS = const(10)
 PROTOCOL = const(12)
+FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 TAIL = const(64)
@@ -30,6 +31,7 @@ PIECE = const(76)
 OUT_SEGMENT = const(200)
 IP6 = const(0x20)
 PARTIAL = const(0x0100)
+DONT_FRAGMENT = const(0x40)
 TCP = const(6)
 OFFLOAD_CHECKSUM = const(1)
 
@@ -169,6 +171,7 @@ class Segments:
         self.output = None
         self.sacks = None
         self.sum = self.checksum
+        self.emit = self.emit
 
     @micropython.viper
     def acknowledge(self, connection):
@@ -221,6 +224,9 @@ class Segments:
             words[(DESTINATION >> 2) + 1] = block[REMOTE + 1]
             words[(DESTINATION >> 2) + 2] = block[REMOTE + 2]
             words[(DESTINATION >> 2) + 3] = block[REMOTE + 3]
+        else:
+            # RFC 1191 3: whoever cannot carry it is to say so.
+            out[FRAGMENT >> 1] = DONT_FRAGMENT
         value = block[PORTS]
         out[PORTS_OUT] = value >> 16
         out[PORTS_OUT + 1] = value

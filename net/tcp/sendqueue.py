@@ -35,6 +35,7 @@ _LENGTH = const(1)
 _KIND = const(2)
 REFERENCE = const(0)
 COPY = const(1)
+ALL = const(0x3FFFFFFF)
 
 # The packet's head (see net/packet.py).
 END = const(8)
@@ -80,15 +81,28 @@ class Queues:
     def __init__(self):
         self.chunks = Chunks(TCP_CHUNKS)
         self.spare = []
+        self.none = None
 
+    @micropython.viper
     def take(self, connection):
-        connection.queue = self.spare.pop() if self.spare else SendQueue(self.chunks)
+        spare = self.spare
+        if spare:
+            connection.queue = spare.pop()
+        else:
+            self.make(connection)
 
+    def make(self, connection):
+        connection.queue = SendQueue(self.chunks)
+        self.spare.append(None)  # so that `give` needs no memory
+        self.spare.pop()
+
+    @micropython.viper
     def give(self, connection):
         queue = connection.queue
-        if queue is not None:
-            connection.queue = None
-            queue.clear()
+        if queue is not self.none:
+            connection.queue = self.none
+            if int(queue.count()):
+                queue.drop(ALL)
             self.spare.append(queue)
 
 
@@ -97,6 +111,11 @@ class SendQueue:
         self.chunks = chunks
         self.objects = [None] * EXTENTS
         self.spans = bytearray(12 + 12 * EXTENTS)
+        # Methods as slots: a call from viper finds them at once.
+        self.put = self.put
+        self.drop = self.drop
+        self.fill = self.fill
+        self.count = self.count
 
     @micropython.viper
     def put(self, data, start: int, length: int, kind: int) -> int:
@@ -189,10 +208,6 @@ class SendQueue:
         while i < count:
             objects[i] = None
             i += 1
-
-    def clear(self):
-        """All that is there is forgotten."""
-        self.drop(0x3FFFFFFF)
 
     @micropython.viper
     def count(self) -> int:

@@ -51,6 +51,7 @@ class Table:
         self.most = min(most, MOST)
         self.connections = [None]
         self.state = None
+        self.hash = self.hash
         self.grow(FIRST, key)
 
     def grow(self, places, key):

@@ -155,7 +155,10 @@ class Turn:
         self.clock = timers.now
         self.table = None
         self.ring = None
+        # Methods as slots of their object: a call from viper finds them at once.
         self.later = self.run
+        self.begin = self.begin
+        self.tick = self.tick
         self.soon = None
         self.output = None
         self.call = None
