@@ -12,13 +12,12 @@ enum { WIDE = sizeof(wide) };
 void *memcpy(void *restrict to, const void *restrict from, size_t n) {
     unsigned char *t = to;
     const unsigned char *f = from;
-    for (; n >= 4 * WIDE; n -= 4 * WIDE, t += 4 * WIDE, f += 4 * WIDE) {
-        wide a = ((const wide *)f)[0], b = ((const wide *)f)[1];
-        wide c = ((const wide *)f)[2], d = ((const wide *)f)[3];
-        ((wide *)t)[0] = a;
-        ((wide *)t)[1] = b;
-        ((wide *)t)[2] = c;
-        ((wide *)t)[3] = d;
+    // As many as there are registers.
+    for (; n >= 8 * WIDE; n -= 8 * WIDE, t += 8 * WIDE, f += 8 * WIDE) {
+        const wide *s = (const wide *)f;
+        wide a = s[0], b = s[1], c = s[2], d = s[3], e = s[4], g = s[5], h = s[6], i = s[7];
+        wide *u = (wide *)t;
+        u[0] = a, u[1] = b, u[2] = c, u[3] = d, u[4] = e, u[5] = g, u[6] = h, u[7] = i;
     }
     for (; n >= WIDE; n -= WIDE, t += WIDE, f += WIDE) {
         *(wide *)t = *(const wide *)f;

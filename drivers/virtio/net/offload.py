@@ -351,6 +351,11 @@ class OffloadNet(Urgent, VirtioNet):
             bad = _NO_BUFFER
         count = int(ptr16(address)[_MERGED_AT])
         source = address + _FRAME
+        taken = cells[window + _SEEN]
+        mask = cells[window + _MASK]
+        ring_mask = cells[_RX + _MASK]
+        buffers = cells[_RX + _BUFFERS] + _FRAME - 12
+        place = 0
         at = cells[_RX + _INDEX]
         total = 0
         copies = 0
@@ -358,20 +363,20 @@ class OffloadNet(Urgent, VirtioNet):
             if total + length > _MOST or copies == _COPIES:
                 bad = _OVERSIZE
             elif bad == 0:
-                table[3 * copies] = to + _FRAME + total
-                table[3 * copies + 1] = source
-                table[3 * copies + 2] = length
+                table[place] = to + _FRAME + total
+                table[place + 1] = source
+                table[place + 2] = length
+                place += 3
                 copies += 1
                 total += length
             count -= 1
-            seen = cells[window + _SEEN]
             if count <= 0:
                 break
-            if seen == used[1]:
+            if taken == used[1]:
                 bad = _BAD_LENGTH
                 break
-            entry = (seen & cells[window + _MASK]) << 1
-            cells[window + _SEEN] = (seen + 1) & 0xFFFF
+            entry = (taken & mask) << 1
+            taken = (taken + 1) & 0xFFFF
             id = entries[entry + 1]
             length = entries[entry + 2]
             if id < 0 or id >= cells[_RX + _COUNT]:
@@ -381,10 +386,11 @@ class OffloadNet(Urgent, VirtioNet):
             if length < 0 or length > _SIZE - _FRAME + 12:
                 bad = _BAD_LENGTH
                 length = 0
-            source = cells[_RX + _BUFFERS] + (id << _LOG2_SIZE) + _FRAME - 12
+            source = buffers + (id << _LOG2_SIZE)
             # Published below, once its content has been copied.
-            ring[2 + (at & cells[_RX + _MASK])] = id
+            ring[2 + (at & ring_mask)] = id
             at = (at + 1) & 0xFFFF
+        cells[window + _SEEN] = taken
         if bad == 0:
             self.copy(table_of, copies)
         cells[_RX + _INDEX] = at
