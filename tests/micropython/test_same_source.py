@@ -12,6 +12,15 @@ from tests.micropython.translate import translate
 from tests.support import images
 
 MODULES = [
+    "ip6/test_addresses.py",
+    "ip6/test_dhcp6.py",
+    "ip6/test_extension.py",
+    "ip6/test_header.py",
+    "ip6/test_hostile.py",
+    "ip6/test_icmp6.py",
+    "ip6/test_neighbours.py",
+    "ip6/test_routers.py",
+    "ip6/test_selection.py",
     "net/test_arp.py",
     "net/test_checksum.py",
     "net/test_dhcp.py",

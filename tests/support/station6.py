@@ -83,9 +83,8 @@ class Station6:
 
     def advertise(self, *options, **field):
         """Be a router."""
-        options = (mac_option(1, self.hand.mac), *options)
         source = field.pop("source", ROUTER)
-        self.send(router(source, *options, **field))
+        self.send(router(source, mac_option(1, self.hand.mac), *options, **field))
 
     @property
     def drops(self):
