@@ -3,11 +3,6 @@
 import pytest
 
 from tests.api.test_streams import OURS, THEIRS, Pair
-from tests.support import images
-
-pytestmark = pytest.mark.skipif(
-    not (images.sources() / "extmod/asyncio").is_dir(), reason="MicroPython is not fetched yet"
-)
 
 
 @pytest.fixture

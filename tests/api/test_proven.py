@@ -53,13 +53,14 @@ class Machine:
         return sock
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("machine", marks=pytest.mark.vm),
-        pytest.param("cpython", marks=pytest.mark.tap),
-        pytest.param("micropython", marks=pytest.mark.tap),
-    ]
-)
+WHERE = [
+    pytest.param("machine", marks=pytest.mark.vm),
+    pytest.param("cpython", marks=pytest.mark.tap),
+    pytest.param("micropython", marks=pytest.mark.tap),
+]
+
+
+@pytest.fixture(params=WHERE)
 def start(request, image):
     made = []
     with Namespace() as namespace:
@@ -68,7 +69,7 @@ def start(request, image):
             made.append(Machine(request.param, image, namespace, service, *words, **named))
             return made[-1]
 
-        start.namespace, start.where = namespace, request.param
+        start.namespace = namespace
         yield start
         for machine in made:
             machine.guest.close()
@@ -159,9 +160,9 @@ def test_microdot_echoes_over_a_websocket(app):
 # Clients
 
 
+# urequests puts text into bytes (b"%s" % "GET"), which only MicroPython does.
+@pytest.mark.parametrize("start", [WHERE[0], WHERE[2]], indirect=True)
 def test_urequests_against_a_server_of_cpython(start):
-    if start.where == "cpython":
-        pytest.skip("urequests puts text into bytes (b'%s' % 'GET'), which only MicroPython does")
     server = start.namespace.start(
         sys.executable, FOLDER / "programs" / "json_server.py", 8000, stdout=subprocess.PIPE
     )

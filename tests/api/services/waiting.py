@@ -45,7 +45,7 @@ def start(machine):
         print("urandom", len(os.urandom(20)))
     except OSError as error:
         print("urandom:", error)
-    print("waiting")
+    print("all set")
     asyncio.run(main(flag, socket))
 
 
