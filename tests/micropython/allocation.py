@@ -1,6 +1,6 @@
 """Heap bytes per packet, on MicroPython: run by test_allocation.py, one case per call.
 
-    micropython allocation.py ping|echo|dns [ZONE TABLE]
+    micropython allocation.py ping|echo|dns|ping6|echo6|dns6 [ZONE TABLE]
 
 A frame as a driver would lend it rises through the real wiring, and the answer falls into a device
 that throws it away.  The collector is off, so `gc.mem_alloc` counts every byte.
@@ -15,9 +15,11 @@ from net.inet import Inet  # noqa: E402
 from net.packet import FRAME, Pool  # noqa: E402
 from net.udp import Udp  # noqa: E402
 from tests.support.frames import arp, ethernet, icmp, ip, udp  # noqa: E402
+from tests.support.frames6 import icmp6, ip6, mac_option, solicitation, to_group, udp6  # noqa: E402
 from tests.support.wire import Host, World  # noqa: E402
 
 US, PEER = "10.0.0.2", "10.0.0.1"
+US6, PEER6 = "2001:db8::2", "2001:db8::1"
 MAC, OTHER = b"\x02\0\0\0\0\x01", b"\x02\0\0\0\0\x99"
 PACKETS = 1000
 
@@ -67,28 +69,56 @@ def query(name):
     return bytes([0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + labels + bytes([0, 0, 1, 0, 1])
 
 
-def main(what, table=None):
-    host = Host(World(), "us", address=US + "/24")
-    nic = Sink()
-    inet = Inet(host, udp=Udp, nic=nic)
+def make4(nic):
+    inet = Inet(Host(World(), "us", address=US + "/24"), udp=Udp, nic=nic)
     nic.receive(nic.lend(ethernet(b"\xff" * 6, OTHER, 0x0806, arp(1, OTHER, PEER, bytes(6), US))))
-    if what == "ping":
-        datagrams = [ip(PEER, US, 1, icmp(8, 0, bytes(4), bytes(56)))]
-    elif what == "echo":
+    return inet
+
+
+def make6(nic):
+    from net.inet6 import Inet6
+
+    inet = Inet6(Host(World(), "us", address6=US6 + "/64"), udp=Udp, nic=nic)
+    nic.receive(nic.lend(to_group(OTHER, solicitation(PEER6, US6, mac_option(1, OTHER)))))
+    return inet
+
+
+def echo4(data):
+    return ip(PEER, US, 1, icmp(8, 0, bytes(4), data))
+
+
+def echo6(data):
+    return ip6(PEER6, US6, 58, icmp6(PEER6, US6, 128, 0, bytes(4) + data))
+
+
+def datagram4(port, data):
+    return ip(PEER, US, 17, udp(PEER, US, 4000, port, data))
+
+
+def datagram6(port, data):
+    return ip6(PEER6, US6, 17, udp6(PEER6, US6, 4000, port, data))
+
+
+def main(what, table=None):
+    six = what.endswith("6")
+    kind, ping, datagram = (0x86DD, echo6, datagram6) if six else (0x0800, echo4, datagram4)
+    nic = Sink()
+    inet = make6(nic) if six else make4(nic)
+    if what.startswith("ping"):
+        datagrams = [ping(bytes(56))]
+    elif what.startswith("echo"):
         inet.udp.bind(7, echo)
-        datagrams = [
-            ip(PEER, US, 17, udp(PEER, US, 4000, 7, bytes(size))) for size in (0, 1, 18, 1400)
-        ]
+        datagrams = [datagram(7, bytes(size)) for size in (0, 1, 18, 1400)]
     else:
         serve_dns(inet, table)
         names = [f"host{number}.bench.example" for number in (0, 42, 9999, 10000)]
         names += ["bench.example", "a.b.host1.bench.example", "elsewhere.example"]
-        datagrams = [ip(PEER, US, 17, udp(PEER, US, 4000, 53, query(name))) for name in names]
+        datagrams = [datagram(53, query(name)) for name in names]
 
     gc.disable()
     worst = 0
     for datagram in datagrams:
-        frame = ethernet(MAC, OTHER, 0x0800, datagram)
+        frame = ethernet(MAC, OTHER, kind, datagram)
         for measured in (False, True):  # what happens once, happens in the first round
             before = gc.mem_alloc()
             sent = nic.sent

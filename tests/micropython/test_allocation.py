@@ -18,7 +18,7 @@ def table(tmp_path_factory):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("what", ["ping", "echo", "dns"])
+@pytest.mark.parametrize("what", ["ping", "echo", "dns", "ping6", "echo6", "dns6"])
 def test_nothing_is_allocated_per_packet(micropython_linux, table, what):
     done = subprocess.run(
         [micropython_linux, "-X", "heapsize=16m", "tests/micropython/allocation.py", what, table],
