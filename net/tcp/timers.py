@@ -60,7 +60,7 @@ ETIMEDOUT = const(110)
 
 
 class Deadlines:
-    def __init__(self, turn, table, clock, output, segments, over):
+    def __init__(self, turn, table, clock, output, queues, over):
         self.state = turn.state
         self.count = turn.count
         self.begin = turn.begin
@@ -68,7 +68,8 @@ class Deadlines:
         self.table = table
         self.at = clock.at
         self.probe = output.probe
-        self.segments = segments
+        self.give = queues.give
+        self.segments = output.segments
         self.over = over
         self.none = None
         clock.due = self.due
@@ -111,6 +112,9 @@ class Deadlines:
                 if next_ < 0 or left < next_:
                     next_ = left
             i += 1
+        if connection.queue is not self.none and block[QUEUED] == 0:
+            # Nothing was written for a while.
+            self.give(connection)
         if next_ >= 0:
             self.at(index, (now + next_) & MASK)
 
@@ -157,8 +161,10 @@ class Deadlines:
         idle = word(block, KEEP_IDLE)
         quiet = silence(block, now)
         sent = word(block, KEEP_SENT)
-        if not sent and quiet < idle:
-            left = idle - quiet
+        if quiet <= word(block, KEEP_INTERVAL) if sent else quiet < idle:
+            # Something was heard, perhaps the answer.
+            put(block, KEEP_SENT, 0)
+            left = max(idle - quiet, 1)
         elif sent >= word(block, KEEP_COUNT):
             self.give_up(connection)
             return

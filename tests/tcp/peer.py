@@ -195,7 +195,16 @@ class Wire:
             for peer in self.peers:
                 if peer.hears(segment, body[16:20]):
                     return
+        if frame[12:14] == b"\x08\x06" and body[7] == 1:
+            self.answer(body)
         self.others.append(frame)
+
+    def answer(self, question):
+        """An ARP question: each address of a peer is at this nic."""
+        asked = question[24:28]
+        if asked in [peer.packed(peer.address) for peer in self.peers]:
+            reply = arp(2, self.nic.mac, asked, question[8:14], question[14:18])
+            self.world.send(self.nic, ethernet(question[8:14], self.nic.mac, 0x0806, reply))
 
 
 class Peer:
@@ -216,6 +225,7 @@ class Peer:
         self.us = None  # our stack's initial sequence number
         self.next = 0  # what the peer sends next, relative
         self.heard_to = 0  # what it has heard in order, relative
+        self.told = 0  # what our stack has acknowledged
         self.later = {}  # what it has heard out of order: begin -> end
         self.ts_recent = 0
         self.heard = []
@@ -324,6 +334,8 @@ class Peer:
         segment.seq = signed(segment.sequence - (self.us or 0))
         segment.ack = signed(segment.acknowledgement - self.iss)
         segment.sacks = [(signed(a - self.iss), signed(b - self.iss)) for a, b in segment.sacks]
+        if "." in segment.flags and "R" not in segment.flags:
+            self.told = segment.ack  # what our stack expects next
         if segment.ts and "R" not in segment.flags:
             self.ts_recent = segment.ts[0]
         self.heard.append(segment)
@@ -352,6 +364,7 @@ class Peer:
         if after is not None:
             early, late = after if isinstance(after, tuple) else (after - 1, after + 1)
         start = self.mark
+        self.world.run()
         while not self.heard and self.world.time - start <= late:
             self.world.run(1)
         if not self.heard:
