@@ -1,4 +1,4 @@
-"""What a lot of data costs over TCP with the Linux kernel: guest instructions per KiB and per frame.
+"""What a lot of data costs over TCP with the Linux kernel, in guest instructions.
 
     python3 -m tests.support.bulk [in|out ...] [--whole]
 

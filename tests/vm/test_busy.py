@@ -1,4 +1,8 @@
-"""Pings and new connections while a callback computes for five seconds."""
+"""Pings and new connections while a callback computes for five seconds.
+
+The machine counts its instructions, one for a nanosecond: so its answers are not late because the
+host has something else to do.
+"""
 
 import contextlib
 import socket
@@ -13,22 +17,21 @@ from tests.vm.conftest import ADDRESS, KERNEL, MAC, static
 
 pytestmark = pytest.mark.timeout(300)  # the first one builds the image
 BUSY = str(images.ROOT / "tests" / "vm" / "services" / "busy.py")
-# Seconds, 90th percentile: beyond that it is the host that is busy.
-MUST = 0.020
+MUST = 0.020  # seconds, 99th percentile
+BURN = 5  # seconds
 
 
 def percentiles(times):
     times = sorted(times)
-    return [times[len(times) * percent // 100] for percent in (50, 90, 99)]
+    return [times[len(times) * percent // 100] for percent in (50, 99)]
 
 
-def measure(once, until, pause):
+def measure(once, clock, until, pause):
     """Seconds that each call of `once` takes, one after the other with a pause between."""
     times = []
-    while time.monotonic() < until:
-        start = time.perf_counter()
+    while (start := clock()) < until:
         once()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
         time.sleep(pause)
     return times
 
@@ -38,18 +41,24 @@ def answer(made):
         return made.recv(5)
 
 
-def burn(elf, seconds=4, **options):
+def burn(elf, seconds=BURN, **options):
     """(ping, connect) times, in a machine that computes; asserts that it did all the while."""
     with Namespace() as namespace:
         tap = vm.Tap(namespace.tap(address=f"{KERNEL}/24", offloads=True))
         namespace.neighbour(ADDRESS, MAC)
-        with vm.Machine(elf, nic=tap, mac=MAC, command_line=static(), **options) as guest:
+        with vm.Machine(
+            elf, nic=tap, mac=MAC, command_line=static(), icount="shift=0", **options
+        ) as guest:
             guest.wait_for(ADDRESS)
             assert load.pings(namespace, ADDRESS) == 1
             asker = namespace.socket()
-            asker.sendto(b"compute", (ADDRESS, 9))
+            asker.sendto(b"%d" % (1000 * seconds), (ADDRESS, 9))
             guest.wait_for("busy")
-            until = time.monotonic() + seconds
+
+            def clock():
+                return guest.instructions() / 1e9
+
+            until = clock() + 0.9 * seconds
             raw = namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
             sockets = []
 
@@ -72,13 +81,13 @@ def burn(elf, seconds=4, **options):
 
             results = {}
             other = threading.Thread(
-                target=lambda: results.update(connects=measure(connect, until, 0.025))
+                target=lambda: results.update(connects=measure(connect, clock, until, 0.05))
             )
             other.start()
-            results["pings"] = measure(ping, until, 0.002)
+            results["pings"] = measure(ping, clock, until, 0.01)
             other.join()
             assert "done" not in guest.text, guest.text
-            guest.wait_for("done")
+            guest.wait_for("done", 60)
             # Those that were accepted meanwhile work, and data sent meanwhile was kept.
             for made in sockets:
                 made.settimeout(5)
@@ -92,8 +101,8 @@ def burn(elf, seconds=4, **options):
 def test_pings_and_connections_while_a_callback_computes(image, virtio):
     pings, connects = burn(image(BUSY) / "busy.elf", virtio=virtio, memory="32M")
     for name, times in ("ping", pings), ("connect", connects):
-        median, usual, worst = percentiles(times)
+        median, worst = percentiles(times)
         print(
             f"{virtio}: {name} {len(times)} times, p50 {median * 1e3:.2f} p99 {worst * 1e3:.2f} ms"
         )
-        assert usual < MUST
+        assert worst < MUST

@@ -45,6 +45,11 @@ ROWS = (
     Row(
         "rate", "DNS queries answered per second, 20 outstanding", "1/s", 18_100, 44_700, more=True
     ),
+    Row("segment", "TCP receive, guest instructions per full segment", "insn", 6_000, 2_500),
+    Row("bulk-in", "bulk TCP from Linux, guest instructions per KiB", "insn", 1_500, 500),
+    Row("bulk-out", "bulk TCP to Linux, guest instructions per KiB", "insn", 1_500, 500),
+    Row("busy-ping", "ping while a callback computes, 99th percentile", "ms", 20, 2),
+    Row("busy-connect", "new connection meanwhile, 99th percentile", "ms", 20, 2),
 )
 
 

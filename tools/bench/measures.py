@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 from tests.support import images, load, stub
+from tests.support.bulk import MIB, SERVICE, WHOLE, Bulk
 from tests.support.instructions import ADDRESS, Lab, entry
 from tests.support.meter import Metered
+from tests.vm import test_busy as busy_test
 
 SMALL_ZONE = """\
 $ORIGIN bench.example.
@@ -25,6 +27,7 @@ ns A 10.0.0.1
 def measure(name, quick=False):
     """Measure a row; those that come with it are returned, too."""
     together = {"size-zone": size, "query": cost, "ping": cost, "malformed": flood}
+    together |= {"bulk-in": bulk_in, "bulk-out": bulk_out, "busy-ping": busy, "busy-connect": busy}
     return together.get(name, globals().get(name))(quick)
 
 
@@ -176,3 +179,36 @@ def rate(quick):
             rates.append((counted["right"] / counted["seconds"], ticks * 10_000 / count))
     best, micros = max(rates)
     return {"rate": {"value": round(best), "note": f"{micros:.1f} us of QEMU's CPU per query"}}
+
+
+def transfer(name, quick, extra=()):
+    """(per KiB, per frame to the machine) of a bulk transfer."""
+    with Bulk(images.build(str(SERVICE)) / "bulk.elf", extra=extra) as bulk:
+        kib, frame, _ = bulk.cost(getattr(bulk, name), (4 if quick else 32) * MIB)
+        return kib, frame
+
+
+def bulk_in(quick):
+    kib, frame = transfer("into", quick)
+    return {"bulk-in": {"value": round(kib), "note": f"{frame:,.0f} per frame of the device"}}
+
+
+def bulk_out(quick):
+    kib, _ = transfer("out", quick)
+    return {"bulk-out": {"value": round(kib)}}
+
+
+def segment(quick):
+    """Each segment a frame of its own, its checksum verified by the device; ACKs included."""
+    kib, frame = transfer("into", quick, WHOLE)
+    return {"segment": {"value": round(frame), "note": f"{kib:,.0f} per KiB"}}
+
+
+def busy(quick):
+    elf = images.build(str(busy_test.BUSY)) / "busy.elf"
+    results = {}
+    for name, times in zip(("ping", "connect"), busy_test.burn(elf, memory="32M"), strict=True):
+        median, slow = (1000 * t for t in busy_test.percentiles(times))
+        note = f"median {median:.2f} ms, {len(times)} times, a million instructions for a ms"
+        results["busy-" + name] = {"value": round(slow, 2), "note": note}
+    return results

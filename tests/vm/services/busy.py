@@ -1,10 +1,8 @@
-"""Computes for five seconds whenever a datagram asks for it; accepts connections on port 7."""
+"""Computes for as many milliseconds as a datagram says; sends back what comes on port 7."""
 
 from net.inet import Inet
 from net.tcp import Tcp
 from net.udp import Udp
-
-SECONDS = 5
 
 
 def start(machine):
@@ -12,7 +10,7 @@ def start(machine):
     inet.tcp.listen(7, accepted)
 
     def compute(socket, datagram):
-        end = machine.uptime_ms() + SECONDS * 1000
+        end = machine.uptime_ms() + int(datagram.data)
         rounds = 0
         print("busy")
         while machine.uptime_ms() < end:
