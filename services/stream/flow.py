@@ -62,9 +62,12 @@ class TcpFlow(Flow):
         self.connection = None
 
     def end(self):
+        """Closed, because the client reads whole blocks: it waits for the rest of one, or this."""
         self.running = False
-        if self.sends and self.connection:
-            self.retransmits = self.connection.info().get("retransmits", 0)
+        if self.connection:
+            if self.sends:
+                self.retransmits = self.connection.info().get("retransmits", 0)
+            self.connection.close()
 
     def close(self):
         if self.connection:
