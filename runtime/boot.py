@@ -36,11 +36,11 @@ def main():
     end(machine)
 
 
-def make_machine():
-    """All that needs no device."""
+def make_machine(level="info"):
+    """All that needs no device; `level` of the log unless the settings say otherwise."""
     settings = Settings(metal.command_line, image.SETTINGS)
     log = Log(metal.write, metal.uptime_ms)
-    level = settings.get("log", "info")
+    level = settings.get("log", level)
     if level in LEVELS:
         log.set_level(level)
     else:

@@ -68,6 +68,7 @@ class Loop:
         self.alarms = []  # a timer for each `block` within another
         self.depth = 0
         self.failure = None
+        self.one_more = self.nothing  # bound once: blocking allocates nothing
 
     @micropython.viper
     def add(self, device):
@@ -119,7 +120,7 @@ class Loop:
             i -= 1
             if state[LINE + i] == line and state[WORK + i] == 0:
                 state[WORK + i] = 1
-                self.soon(self.nothing)
+                self.soon(self.one_more)
 
     def grow(self, head):
         """Make twice the room for callbacks, with the next to call in front."""
@@ -159,7 +160,7 @@ class Loop:
         self.depth = depth
         alarm.stop()
         # The turn we are in has old counters, so it must not be the last one before a sleep.
-        self.soon(self.nothing)
+        self.soon(self.one_more)
         if self.stopped():
             raise SystemExit
 

@@ -38,24 +38,22 @@ def machine():
     if running.current is None:
         # The REPL of a development image: nobody has started anything.
         boot = __import__("runtime.boot", None, None, ("*",))
-        boot.find_devices(boot.make_machine(), console=False)
+        boot.find_devices(boot.make_machine("error"), console=False)
     return running.current
 
 
 def wait(test, ms=-1):
     here = machine()
-    block = here.loop.block
     if ms < 0:
         while not test():
-            block(-1)
+            here.loop.block(-1)
         return True
-    now = here.timers.now
     while not test():
         if ms <= 0:
             return False
-        begin = now()
-        block(min(ms, LONGEST))
-        ms -= (now() - begin) & MASK
+        begin = here.timers.now()
+        here.loop.block(min(ms, LONGEST))
+        ms -= (here.timers.now() - begin) & MASK
     return True
 
 

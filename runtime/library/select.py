@@ -49,11 +49,14 @@ class _Entry:
 
 
 class poll:
+    """poll() and ipoll() allocate nothing as long as nobody is ready."""
+
     def __init__(self):
         self.entries = {}
         self.hot = []
         self.asked = []  # entries that have to be asked, turn by turn
         self.found = []
+        self.looking = self.look
 
     def register(self, thing, mask=POLLIN | POLLOUT):
         if id(thing) in self.entries:
@@ -95,32 +98,29 @@ class poll:
         return list(self.ipoll(timeout))
 
     def ipoll(self, timeout=-1, flags=0):
-        """The same as an iterator, good until the next call; flags 1: report each entry once."""
+        """The same to be iterated before the next call; flags 1: report each entry once."""
         if not self.look() and timeout != 0:
-            wait(self.look, -1 if timeout is None else int(timeout))
+            wait(self.looking, -1 if timeout is None else int(timeout))
         if flags & _ONE_SHOT:
             for thing, _ in self.found:
                 self.entries[id(thing)].mask = 0
-        return iter(self.found)
+        return self.found
 
     def look(self):
         """Collect those that are ready."""
         for entry in self.asked:
             entry.changed()
-        found = []
-        hot = self.hot
-        if hot:
-            rest = []
+        if self.found:
+            self.found = []
+        if self.hot:
+            hot, self.hot = self.hot, []
             for entry in hot:
+                entry.hot = False
                 flags = entry.ready()
                 if flags:
-                    found.append((entry.thing, flags))
-                    rest.append(entry)
-                else:
-                    entry.hot = False
-            self.hot = rest
-        self.found = found
-        return found
+                    self.found.append((entry.thing, flags))
+                    entry.changed()
+        return self.found
 
 
 class _Turns:
