@@ -41,11 +41,10 @@ HALF_FULL = const(8)  # extents: then a service that had to wait may go on
 
 
 class Acknowledge:
-    def __init__(self, turn, clock, queues):
+    def __init__(self, turn, clock):
         self.state = turn.state
         self.mark = turn.mark
         self.at = clock.at
-        self.give = queues.give
         self.measured = rtt.acknowledged
         self.repaired = recovery.acknowledged
         self.note_duplicate = recovery.duplicate
@@ -64,8 +63,6 @@ class Acknowledge:
         if data:
             connection.queue.drop(data)
             block[QUEUED] -= data
-            if block[QUEUED] == 0:
-                self.give(connection)
         ms = int(self.measured(block_, state[NOW], state[SEG_ECHO]))
         self.repaired(block_, acked, state[NOW], ms)
         block[BACKOFF] = 0

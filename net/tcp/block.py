@@ -195,4 +195,4 @@ CONNECTED = const(0x10)  # call on_connected
 ENDED = const(0x20)  # call on_end
 WRITABLE = const(0x40)  # call on_writable
 GONE = const(0x80)  # call on_close and forget the connection
-CALLING = const(0x100)  # a callback of this connection is running
+OVER = const(0x200)  # the connection is out of the table

@@ -82,30 +82,39 @@ COPY = const(1)
 # Shorter bytes are copied, so that small writes share segments and descriptors.
 WORTH_A_REFERENCE = const(512)
 MASK = const(0x3FFFFFFF)
+# Words of a listener's cells.
+WAITING = const(0)
+BACKLOG = const(1)
 
 
 def nothing(connection, about=None):
     pass
 
 
-def close(connection):
-    connection.close()
-
-
 class Connection:
-    def __init__(self, tcp, block):
+    # Until the service puts others in their place.
+    held = None
+    context = None
+    tabled = True
+
+    def __init__(self, tcp, block, greet):
         self.block = block
         self.index = 0
-        self.tabled = True
         self.tcp = tcp
         self.queue = None
-        self.held = None
-        self.greet = nothing  # on_connection or on_connected
-        self.on_data = nothing
-        self.on_end = close
-        self.on_writable = nothing
-        self.on_close = nothing
-        self.context = None
+        self.greet = greet  # on_connection or on_connected
+
+    def on_data(self, connection, segment):
+        pass
+
+    def on_end(self, connection):
+        connection.close()
+
+    def on_writable(self, connection):
+        pass
+
+    def on_close(self, connection, reason):
+        pass
 
     # Data.
 
@@ -240,8 +249,19 @@ class Listener:
         self.tcp = tcp
         self.port = port
         self.on_connection = on_connection
-        self.backlog = backlog
-        self.waiting = 0  # half-open connections
+        self.cells = bytearray(8)
+        put(self.cells, WAITING, 0)
+        put(self.cells, BACKLOG, backlog)
+
+    @property
+    def waiting(self):
+        """Half-open connections."""
+        return word(self.cells, WAITING)
+
+    @property
+    def backlog(self):
+        """How many of them there may be."""
+        return word(self.cells, BACKLOG)
 
     def close(self):
         """No new connections; those that there are go on."""

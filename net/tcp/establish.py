@@ -120,6 +120,12 @@ OUT_SCALE = const(1)
 OUT_TS_VALUE = const(2)
 OUT_TS_ECHO = const(3)
 
+# Words of a listener's cells (see connection.py); what halfopen.judge says.
+WAITING = const(0)
+BACKLOG = const(1)
+H_NOTHING = const(0)
+H_ESTABLISH = const(5)
+
 MASK = const(0x3FFFFFFF)
 SMALLEST_MSS = const(64)
 ECONNREFUSED = const(111)
@@ -288,43 +294,70 @@ class Establish:
         self.peer = bytearray(4)
         self.cookie = bytearray(4)
         self.ours = TIMESTAMPS | SACK_OK | SCALED
+        self.listeners = tcp.listeners
+        # Functions and methods as slots: a call from viper finds them at once.
+        self.identity = identity
+        self.offered = offered
+        self.pseudo = pseudo
+        self.number = number
+        self.first_segment = first_segment
+        self.write_syn = options.write_syn
+        self.start_rtt = rtt.start
+        self.start_recovery = recovery.start
+        self.start_congestion = congestion.start
+        self.told = told
+        self.listen = self.listen
+        self.answer = self.answer
+        self.send_syn = self.send_syn
+        self.half_open = self.half_open
+        self.accept = self.accept
+        self.welcome = self.welcome
+        self.forget = self.forget
 
     # Segments of nobody.
 
+    @micropython.viper
     def stranger(self, packet):
-        state = self.state
-        place = word(state, SEG_HASH)
-        row = self.half.find(packet, place)
+        state = ptr32(self.state)
+        place = state[SEG_HASH]
+        row = int(self.half.find(packet, place))
         if row:
             self.half_open(packet, row)
             return
-        row = self.time.find(packet, place)
-        if row:
-            what = self.time.judge(row, self.options)
-            if what != timewait.NEW:
-                if what == timewait.ANSWER and not self.tcp.arrive.may_challenge():
-                    return
-                if what != timewait.NOTHING:
-                    self.time.revive(row, self.voice.block)
-                    self.segments.acknowledge(self.voice)
-                return
-            self.count(_TIME_WAITS_REUSED)
-            self.time.remove(row)
-        flags = word(state, SEG_FLAGS)
+        row = int(self.time.find(packet, place))
+        if row and not self.waiting(row):
+            return
+        flags = state[SEG_FLAGS]
         if flags & RST:
             return
-        listener = self.tcp.listener(packet)
-        if listener:
+        head = ptr16(packet.buffer)
+        port = int(head[(int(head[TRANSPORT >> 1]) >> 1) + 1])
+        listener = self.listeners.get((port & 0xFF) << 8 | port >> 8)
+        if listener is not None:
             if flags & (SYN | ACK) == SYN:
                 self.listen(packet, listener)
                 return
             if flags & (SYN | ACK) == ACK and self.cookie_back(packet, listener):
                 return
-            if not flags & ACK:
-                self.count(_NO_ACK)
+            if flags & ACK == 0:
+                state[_NO_ACK] += 1
                 return
-        self.count(_PORT)
+        state[_PORT] += 1
         self.refuse(packet)
+
+    def waiting(self, row):
+        """A segment for TIME-WAIT; True: it begins the next connection."""
+        what = self.time.judge(row, self.options)
+        if what == timewait.NEW:
+            self.count(_TIME_WAITS_REUSED)
+            self.time.remove(row)
+            return True
+        if what != timewait.NOTHING and (
+            what != timewait.ANSWER or self.tcp.arrive.may_challenge()
+        ):
+            self.time.revive(row, self.voice.block)
+            self.segments.acknowledge(self.voice)
+        return False
 
     def refuse(self, packet):
         """RST, RFC 9293 3.5.2 group 1."""
@@ -359,53 +392,65 @@ class Establish:
 
     # Passive.
 
+    @micropython.viper
     def listen(self, packet, listener):
         """RFC 9293 3.10.7.2, third: a SYN."""
-        tcp = self.tcp
-        block = self.voice.block
-        identity(block, packet.buffer)
-        offered(block, self.state, self.options, self.ours)
-        flags = word(self.state, SEG_FLAGS)
-        if flags & (ECE | CWR) == ECE | CWR and tcp.ecn:
-            flag(block, ECN, 1)
-        pseudo(block)
-        tcp.choose(self.voice, self.out)
-        number(block, self.out)
+        block_ = self.voice.block
+        block = ptr32(block_)
+        state = ptr32(self.state)
+        self.identity(block_, packet.buffer)
+        self.offered(block_, self.state, self.options, self.ours)
+        if state[SEG_FLAGS] & (ECE | CWR) == ECE | CWR and self.tcp.ecn:
+            block[B_FLAGS] |= ECN
+        self.pseudo(block_)
+        self.isn.of_block(block_, state[NOW], self.out)
+        self.number(block_, self.out)
+        cells = ptr32(listener.cells)
         row = 0
-        if listener.waiting < listener.backlog:
-            row = self.half.begin(block, word(self.state, SEG_HASH), listener.port)
+        if cells[WAITING] < cells[BACKLOG]:
+            row = int(self.half.begin(block_, state[SEG_HASH], listener.port))
         if row:
-            listener.waiting += 1
+            cells[WAITING] += 1
         else:
-            self.count(_NO_HALF_OPEN)
-            self.bake(block)
-        self.answer(block)
+            state[_NO_HALF_OPEN] += 1
+            self.bake(block_)
+        self.answer(block_)
 
-    def answer(self, block):
+    @micropython.viper
+    def answer(self, block_):
         """SYN-ACK from a row's block."""
-        flags = SYN | ACK
-        if word(block, B_FLAGS) & ECN:
+        flags = int(SYN | ACK)
+        if ptr32(block_)[B_FLAGS] & ECN:
             flags |= ECE
-        self.send_syn(block, flags)
+        self.send_syn(block_, flags)
 
-    def send_syn(self, block, flags):
+    @micropython.viper
+    def send_syn(self, block_, flags: int):
+        block = ptr32(block_)
+        state = ptr32(self.state)
         packet = self.segments.allocate()
-        if not packet:
-            self.count(_NO_PACKET)
+        if packet is None:
+            state[_NO_PACKET] += 1
             return
-        buffer = packet.buffer
-        now = word(self.state, NOW)
-        size = options.write_syn(block, buffer, OUT_SEGMENT + 20, now, self.tcp.own_mss(block))
-        buffer[END] = OUT_SEGMENT + 20 + size
-        self.segments.emit(block, packet, 0, flags | size << 8 | 1 << 16)
+        # What a peer may send us in one segment: RFC 9293 3.7.1.
+        mss = int(self.tcp.mtu) - (60 if block[B_FLAGS] & IS_IP6 else 40)
+        size = int(self.write_syn(block_, packet.buffer, OUT_SEGMENT + 20, state[NOW], mss))
+        ptr16(packet.buffer)[END >> 1] = OUT_SEGMENT + 20 + size
+        self.segments.emit(block_, packet, 0, flags | size << 8 | 1 << 16)
 
-    def half_open(self, packet, row):
+    @micropython.viper
+    def half_open(self, packet, row: int):
         half = self.half
-        what = half.judge(row, self.options, TCP_WINDOW)
-        block = self.voice.block
-        if what == halfopen.ESTABLISH:
+        what = int(half.judge(row, self.options, int(TCP_WINDOW)))
+        if what == H_ESTABLISH:
             self.accept(packet, row)
-        elif what == halfopen.AGAIN:
+        elif what != H_NOTHING:
+            self.half_answer(packet, row, what)
+
+    def half_answer(self, packet, row, what):
+        half = self.half
+        block = self.voice.block
+        if what == halfopen.AGAIN:
             half.revive(row, block)
             self.answer(block)
         elif what == halfopen.ANSWER:
@@ -423,10 +468,12 @@ class Establish:
         elif what == halfopen.OLD:
             self.count(_PAWS)
 
-    def forget(self, row):
-        listener = self.tcp.listeners.get(self.half.listener(row))
-        if listener:
-            listener.waiting -= 1
+    @micropython.viper
+    def forget(self, row: int):
+        listener = self.listeners.get(self.half.listener(row))
+        if listener is not None:
+            cells = ptr32(listener.cells)
+            cells[WAITING] -= 1
         self.half.remove(row)
 
     def resend(self, row):
@@ -436,42 +483,46 @@ class Establish:
             self.tcp.turn.begin()
         self.answer(block)
 
-    def accept(self, packet, row):
+    @micropython.viper
+    def accept(self, packet, row: int):
         """The third segment: from now on it is an object."""
         tcp = self.tcp
         half = self.half
-        listener = tcp.listeners.get(half.listener(row))
-        if not listener:
+        listener = self.listeners.get(half.listener(row))
+        if listener is None:
             half.remove(row)
             self.refuse(packet)
             return
         block = bytearray(tcp.template)
         half.revive(row, block)
-        if word(block, B_FLAGS) & SCALED:
-            put(block, RCV_SCALE, TCP_WINDOW_SHIFT)
-        lost = half.tries(row)
+        if ptr32(block)[B_FLAGS] & SCALED:
+            ptr32(block)[RCV_SCALE] = int(TCP_WINDOW_SHIFT)
+        lost = int(half.tries(row))
         self.forget(row)
         self.welcome(packet, listener, block, lost)
 
-    def welcome(self, packet, listener, block, lost):
+    @micropython.viper
+    def welcome(self, packet, listener, block_, lost: int):
         tcp = self.tcp
-        connection = Connection(tcp, block)
+        block = ptr32(block_)
+        state = ptr32(self.state)
+        connection = Connection(tcp, block_, listener.on_connection)
         if not tcp.enter(connection):
-            self.count(_NO_CONNECTION)
+            state[_NO_CONNECTION] += 1
             self.refuse(packet)
             return
-        connection.greet = listener.on_connection
         # Our SYN-ACK has told a window (RFC 7323 2.2: not scaled).
-        told(block)
-        rtt.start(block)
-        recovery.start(block)
-        first_segment(block, self.state)
+        self.told(block_)
+        self.start_rtt(block_)
+        self.start_recovery(block_)
+        self.first_segment(block_, self.state)
         tcp.size(connection)
-        congestion.start(block, lost)
-        tcp.event(connection, ACCEPTED)
-        self.count(_ACCEPTED)
-        if word(self.state, SEG_LEN):
-            tcp.arrive.receive(packet, connection.index)
+        self.start_congestion(block_, lost)
+        block[EVENTS] |= ACCEPTED
+        self.mark(connection)
+        state[_ACCEPTED] += 1
+        if state[SEG_LEN]:
+            tcp.arrive.receive(packet, int(connection.index))
 
     # Cookies.
 
@@ -539,7 +590,7 @@ class Establish:
         if word(self.state, SEG_OPTIONS) & HAS_TIMESTAMPS:
             # The offset depends on addresses and ports only, so it can be had again.
             self.voice.block[0:48] = block[0:48]
-            tcp.choose(self.voice, self.out)
+            self.isn.of_block(self.voice.block, now, self.out)
             block[4 * TS_OFFSET : 4 * TS_OFFSET + 4] = self.out[4:8]
             kept = cookies.unstamp(self.options[4 * OUT_TS_ECHO : 4 * OUT_TS_ECHO + 4])
             flag(block, TIMESTAMPS, 1)

@@ -93,11 +93,14 @@ class HalfOpen(Rows):
         self.shared = turn.state
         self.timers = timers
         self.timer = timers.timer(self.scan)
+        self.judge = self.judge
+        self.revive = self.revive
         self.resend = None
         self.expired = None
 
-    def begin(self, block, place, port):
-        row = self.add(block, place)
+    @micropython.viper
+    def begin(self, block, place: int, port: int) -> int:
+        row = int(self.add(block, place))
         if row:
             self.fill(row, block, port)
             if not self.timer.active:

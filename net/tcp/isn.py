@@ -30,6 +30,7 @@ class Isn:
         self.start = schedule(key)
         self.message = bytearray(SIZE)
         self.state = bytearray(32)
+        self.hash = siphash
 
     def number(self, local, port, remote, remote_port, now, out):
         message = self.message
@@ -43,3 +44,22 @@ class Isn:
         message[35] = remote_port & 0xFF
         siphash(self.start, self.state, message, SIZE - 4)
         _number(self.state, now, out)
+
+    @micropython.viper
+    def of_block(self, block_, now: int, out_):
+        """The same for the addresses and ports of a block (see block.py)."""
+        block = ptr32(block_)
+        message = ptr32(self.message)
+        halves = ptr16(message)
+        i = 0
+        while i < 8:
+            message[i] = block[i]
+            i += 1
+        halves[16] = ptr16(block)[17]
+        halves[17] = ptr16(block)[16]
+        message[9] = 0
+        self.hash(self.start, self.state, self.message, SIZE - 4)
+        state = ptr32(self.state)
+        out = ptr32(out_)
+        out[0] = state[0] + now * 250
+        out[1] = state[1]

@@ -85,6 +85,7 @@ class Output:
     def __init__(self, turn, segments, clock):
         self.state = turn.state
         self.count = turn.count
+        self.segments = segments
         self.emit = segments.emit
         self.acknowledge = segments.acknowledge
         self.offloads = segments.offloads

@@ -48,6 +48,16 @@ class Rows:
         self.heads = bytearray(2 * places)
         self.state = bytearray(32)
         self.rows = bytearray(4)
+        # Methods as slots: a call from viper finds them at once.
+        self.find = self.find
+        self.add = self.add
+        self.take = self.take
+        self.enter = self.enter
+        self.append = self.append
+        self.unlink = self.unlink
+        self.remove = self.remove
+        self.free = self.free
+        self.identify = self.identify
 
     @property
     def count(self):
@@ -110,13 +120,14 @@ class Rows:
             row = int(halves[(at + size) * 2 - 4])
         return 0
 
-    def add(self, block, place):
+    @micropython.viper
+    def add(self, block, place: int) -> int:
         """A new row with the identity of a block, the youngest; 0: there is no room."""
-        row = self.take()
+        row = int(self.take())
         if row == 0:
             if not self.grow():
                 return 0
-            row = self.take()
+            row = int(self.take())
         self.enter(row, block, place)
         return row
 

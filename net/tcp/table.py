@@ -51,7 +51,15 @@ class Table:
         self.most = min(most, MOST)
         self.connections = [None]
         self.state = None
+        # Methods as slots: a call from viper finds them at once.
         self.hash = self.hash
+        self.hash_of = self.hash_of
+        self.take = self.take
+        self.next_free = self.next_free
+        self.free = self.free
+        self.insert = self.insert
+        self.remove = self.remove
+        self.release = self.release
         self.grow(FIRST, key)
 
     def grow(self, places, key):
@@ -140,18 +148,23 @@ class Table:
             index = int(state[links + index])
         return 0
 
-    def take(self, connection):
-        """An index for a connection, whose block says who it is, or 0: there are too many."""
-        index = self.next_free()
-        if index == 0:
-            places = len(self.connections) - 1
-            if places >= self.most:
-                return 0
-            self.grow(2 * places, bytes(self.state[4:12]))
-            index = self.next_free()
-        self.connections[index] = connection
-        self.insert(index, connection.block)
+    @micropython.viper
+    def take(self, connection) -> int:
+        """An index for a connection, whose block says who it is, or 0: there is none free."""
+        index = int(self.next_free())
+        if index:
+            connections = self.connections
+            connections[index] = connection
+            self.insert(index, connection.block)
         return index
+
+    def double(self):
+        """Make room for twice as many; False: there are enough."""
+        places = len(self.connections) - 1
+        if places >= self.most:
+            return False
+        self.grow(2 * places, bytes(self.state[4:12]))
+        return True
 
     @micropython.viper
     def next_free(self) -> int:
@@ -193,12 +206,10 @@ class Table:
             before = links + int(state[before])
         state[before] = state[links + index]
 
-    def release(self, index):
-        self.connections[index] = None
-        self.forget(index)
-
     @micropython.viper
-    def forget(self, index: int):
+    def release(self, index: int):
         words = ptr32(self.state)
         words[_COUNT] -= 1
+        connections = self.connections
+        connections[index] = None
         self.free(index)

@@ -60,6 +60,7 @@ HEAD = const(64)
 IP6 = const(0x20)
 
 # The block (see block.py).
+REMOTE = const(4)
 STATE = const(10)
 B_FLAGS = const(11)
 EVENTS = const(12)
@@ -97,6 +98,7 @@ CONNECTED = const(0x10)
 ENDED = const(0x20)
 WRITABLE = const(0x40)
 GONE = const(0x80)
+OVER = const(0x200)
 
 # Shared words (see turn.py).
 _CLOSED = const(6)
@@ -112,6 +114,9 @@ MASK = const(0x3FFFFFFF)
 RST = const(0x04)
 ACK = const(0x10)
 BACKLOG = const(128)
+# Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
+MTUS = const(32)
+_MTUS_OF = const(160)
 FIRST_EPHEMERAL = const(49152)  # RFC 6335 section 6
 STARVED_MS = const(20)
 SMALLEST_MSS = const(64)
@@ -145,6 +150,8 @@ class Tcp:
         self.cookie_at = -1
         self.template = template(TCP_WINDOW)
         self.question = Question()
+        self.mtu = stack.nic.mtu
+        self.mtus = bytearray(4 * _MTUS_OF + 4)
         self.none = None
 
         self.isn = Isn(key[:16])
@@ -156,13 +163,13 @@ class Tcp:
         self.reassembly = reassembly = Reassembly(turn)
         self.segments = segments = Segments(turn)
         self.outgoing = outgoing = Output(turn, segments, clock)
-        acknowledge = Acknowledge(turn, clock, queues)
+        acknowledge = Acknowledge(turn, clock)
         self.arrive = arrive = Arrive(turn, table, acknowledge, reassembly)
         self.half = half = HalfOpen(turn, stack.timers)
         self.time = TimeWait(turn, stack.timers)
         self.establish = establish = Establish(self)
         fast = Fast(turn, table)
-        Deadlines(turn, table, clock, outgoing, segments, self.over)
+        Deadlines(turn, table, clock, outgoing, queues, self.over)
 
         # Segments rise ...
         self.receive = fast.receive
@@ -189,6 +196,9 @@ class Tcp:
         outgoing.finishing = self.finishing
         segments.sacks = reassembly.sacks
         self.mark = turn.mark
+        # Methods as slots: a call from viper finds them at once.
+        self.enter = self.enter
+        self.size = self.size
         self.lend = queues.take
         self.allocate = self.output = None
 
@@ -222,8 +232,7 @@ class Tcp:
             # RFC 9293 MUST-46.
             raise ValueError("connect: TCP speaks to one host, not to many and not to nobody")
         block = bytearray(self.template)
-        connection = Connection(self, block)
-        connection.greet = on_connected or nothing
+        connection = Connection(self, block, on_connected or nothing)
         source = self.stack.source_for(address)
         remote = bytes(address)
         local = source or bytes(len(remote))
@@ -248,7 +257,7 @@ class Tcp:
             self.over(connection, EHOSTUNREACH)
             return connection
         self.refresh()
-        self.choose(connection, self.establish.out)
+        self.isn.of_block(block, word(self.turn.state, NOW), self.establish.out)
         number(block, self.establish.out)
         rtt.start(block)
         recovery.start(block)
@@ -324,49 +333,70 @@ class Tcp:
         if not word(self.turn.state, FRESH):
             self.turn.begin()
 
-    def event(self, connection, bits):
-        block = connection.block
-        put(block, EVENTS, word(block, EVENTS) | bits)
+    @micropython.viper
+    def event(self, connection, bits: int):
+        block = ptr32(connection.block)
+        block[EVENTS] |= bits
         self.mark(connection)
 
-    def enter(self, connection):
+    @micropython.viper
+    def enter(self, connection) -> bool:
         """Into the table, which may have to grow; False: there are too many."""
         table = self.table
-        places = len(table.connections)
-        index = table.take(connection)
+        index = int(table.take(connection))
+        if index == 0:
+            if not self.grow():
+                return False
+            index = int(table.take(connection))
         connection.index = index
-        if len(table.connections) != places:
-            places = len(table.connections) - 1
-            self.turn.room(places)
-            self.clock.room(places)
-        return index != 0
+        return True
 
+    def grow(self):
+        if not self.table.double():
+            return False
+        places = len(self.table.connections) - 1
+        self.turn.room(places)
+        self.clock.room(places)
+        return True
+
+    @micropython.viper
     def size(self, connection):
         """The MSS of what we send: RFC 9293 3.7.1, RFC 6691, path MTU."""
-        block = connection.block
-        flags = word(block, B_FLAGS)
-        mtu = self.stack.path_mtu(connection.remote)
-        mss = min(word(block, PEER_MSS), mtu - (60 if flags & IS_IP6 else 40))
+        block = ptr32(connection.block)
+        mtus = ptr32(self.mtus)
+        flags = block[B_FLAGS]
+        if int(self.stack.changes) != mtus[_MTUS_OF]:
+            self.forget_mtus()
+        at = int(REMOTE)
+        if flags & IS_IP6:
+            at = int(REMOTE + 3)
+        row = ((block[at] >> 24) & (MTUS - 1)) * 5
+        if (
+            mtus[row] == 0
+            or mtus[row + 1] != block[REMOTE]
+            or mtus[row + 2] != block[REMOTE + 1]
+            or mtus[row + 3] != block[REMOTE + 2]
+            or mtus[row + 4] != block[REMOTE + 3]
+        ):
+            mtus[row] = int(self.stack.path_mtu(connection.remote))
+            i = 0
+            while i < 4:
+                mtus[row + 1 + i] = block[REMOTE + i]
+                i += 1
+        mss = mtus[row] - (60 if flags & IS_IP6 else 40)
+        if mss > block[PEER_MSS]:
+            mss = block[PEER_MSS]
+        if mss < SMALLEST_MSS:
+            mss = int(SMALLEST_MSS)
         if flags & TIMESTAMPS:
             mss -= 12
-        put(block, MSS, max(mss, SMALLEST_MSS - 12))
+        block[MSS] = mss
 
-    def own_mss(self, block):
-        """What a peer may send us in one segment."""
-        return self.stack.nic.mtu - (60 if word(block, B_FLAGS) & IS_IP6 else 40)
-
-    def choose(self, connection, out):
-        """An initial sequence number, RFC 6528, and the offset of timestamps."""
-        block = connection.block
-        size = 16 if word(block, B_FLAGS) & IS_IP6 else 4
-        self.isn.number(
-            block[0:size],
-            block[34] << 8 | block[35],
-            block[16 : 16 + size],
-            block[32] << 8 | block[33],
-            word(self.turn.state, NOW),
-            out,
-        )
+    def forget_mtus(self):
+        """Path MTUs are asked for again when a route or an address has changed."""
+        for i in range(4 * _MTUS_OF):
+            self.mtus[i] = 0
+        put(self.mtus, _MTUS_OF, self.stack.changes)
 
     @micropython.viper
     def call(self, connection) -> bool:
@@ -375,7 +405,7 @@ class Tcp:
         if block[EVENTS] & GONE and block[EVENTS] & ACCEPTED:
             # Nobody has heard of it.
             block[EVENTS] &= ~ACCEPTED
-            self.remove(connection)
+            self.table.release(connection.index)
             return False
         if block[EVENTS] & (ACCEPTED | CONNECTED) and block[EVENTS] & GONE == 0:
             block[EVENTS] &= ~(ACCEPTED | CONNECTED)
@@ -386,7 +416,7 @@ class Tcp:
         if block[EVENTS] & GONE:
             reason = block[REASON]
             connection.on_close(connection, reason)
-            self.remove(connection)
+            self.table.release(connection.index)
             return False
         if block[EVENTS] & WRITABLE:
             block[EVENTS] &= ~WRITABLE
@@ -406,27 +436,27 @@ class Tcp:
         if block[STATE]:
             connection.on_data(connection, packet)
 
-    def over(self, connection, reason):
+    @micropython.viper
+    def over(self, connection, reason: int):
         """Out of the table; in its turn on_close is called."""
-        if not connection.tabled:
+        block = ptr32(connection.block)
+        if block[EVENTS] & OVER:
             return
+        block[EVENTS] |= OVER | GONE
         connection.tabled = False
-        block = connection.block
-        self.table.remove(connection.index, block)
-        put(block, STATE, CLOSED)
-        put(block, REASON, reason)
-        for index in (RTX_AT, ACK_AT, KEEP_AT, GONE_AT):
-            put(block, index, -1)
-        put(block, UNACKED, 0)
-        if connection.queue:
-            self.queues.give(connection)
-        if connection.held:
+        self.table.remove(connection.index, connection.block)
+        block[STATE] = CLOSED
+        block[REASON] = reason
+        block[RTX_AT] = -1
+        block[ACK_AT] = -1
+        block[KEEP_AT] = -1
+        block[GONE_AT] = -1
+        block[UNACKED] = 0
+        self.queues.give(connection)
+        if connection.held is not None:
             self.reassembly.clear(connection)
-        self.turn.count(_CLOSED)
-        self.event(connection, GONE)
-
-    def remove(self, connection):
-        self.table.release(connection.index)
+        ptr32(self.turn.state)[_CLOSED] += 1
+        self.mark(connection)
 
     def time_wait(self, connection):
         """Both ends are closed: a row remembers what has to be remembered."""
@@ -448,13 +478,6 @@ class Tcp:
         for connection in self.table.connections:
             if connection is not None:
                 later_stamps(connection.block)
-
-    # Who listens.
-
-    def listener(self, packet):
-        buffer = packet.buffer
-        at = (buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8) + 2
-        return self.listeners.get(buffer[at] << 8 | buffer[at + 1])
 
     # Bad news.
 
@@ -490,6 +513,7 @@ class Tcp:
 
     def path_mtu_changed(self, destination):
         """RFC 1191 6.5: smaller segments, and what was too long once more, without a penalty."""
+        self.forget_mtus()
         for connection in self.table.connections:
             if connection is None or connection.remote != destination:
                 continue

@@ -78,15 +78,17 @@ class TimeWait(Rows):
         self.timers = timers
         self.timer = timers.timer(self.expire)
 
-    def begin(self, block, place):
+    @micropython.viper
+    def begin(self, block, place: int):
         """A connection is over on both sides."""
-        row = self.add(block, place)
+        state = ptr32(self.counters)
+        row = int(self.add(block, place))
         if row == 0:
-            self.counted(_NO_TIME_WAIT)
+            state[_NO_TIME_WAIT] += 1
             self.remove(self.first())
-            row = self.add(block, place)
+            row = int(self.add(block, place))
         self.fill(row, block)
-        self.counted(_TIME_WAITS)
+        state[_TIME_WAITS] += 1
         if not self.timer.active:
             self.timer.start(TCP_TIME_WAIT_MS)
 
