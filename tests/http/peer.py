@@ -219,5 +219,5 @@ def get(target="/", *lines):
 
 
 def request(method, target="/", *lines, body=b""):
-    head = "\r\n".join([f"{method} {target} HTTP/1.1", "Host: example", *lines, "", ""])
-    return head.encode() + body
+    head = f"{method} {target} HTTP/1.1\r\nHost: example\r\n"
+    return (head + "".join([line + "\r\n" for line in lines]) + "\r\n").encode() + body

@@ -12,6 +12,9 @@ from tests.micropython.translate import translate
 from tests.support import images
 
 MODULES = [
+    "http/test_known.py",
+    "http/test_rfc9112.py",
+    "http/test_session.py",
     "ip6/test_addresses.py",
     "ip6/test_dhcp6.py",
     "ip6/test_extension.py",
