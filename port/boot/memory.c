@@ -121,7 +121,7 @@ static uintptr_t page_up(uintptr_t address) {
 }
 
 // Above the image: mark stack of the collector, DMA arena, heap up to the end of the memory.
-// A machine below 16 MB keeps its arena in conventional memory and a small mark stack.
+// A machine below 16 MB keeps its arena in conventional memory, one below 8 MB a small mark stack.
 void memory_layout(void) {
     uintptr_t free = page_up((uintptr_t)image_end), top = 0;
     for (unsigned i = 0; i < memory_regions; i++) {
@@ -137,9 +137,9 @@ void memory_layout(void) {
               (void *)top);
     }
     uintptr_t size = top - free;
-    bool small = size < 15 * MIB;
+    bool small = size < 14 * MIB;
     mark_stack = (void *)free;
-    mark_stack_size = small ? 2048 : 32768; // entries
+    mark_stack_size = size < 6 * MIB ? 2048 : 32768; // entries
     free = page_up(free + mark_stack_size * sizeof(uint32_t));
     if (small) {
         arena_start = (uintptr_t)low_arena;
