@@ -23,7 +23,7 @@ The law: what is imported is in the image, and nothing else is.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
-- A service that imports `socket` and composes no stack of its own gets runtime/network.py.
+- A service that imports `socket` or `network` and composes no stack of its own gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
@@ -54,6 +54,7 @@ LIBRARY = Path("runtime/library")
 OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
 STACKS = {"net.inet", "net.inet6", "net.dual"}
 DEFAULT_STACK = "runtime.network"
+NETWORK_USERS = {"network", "socket"}  # of runtime/library
 CATCHES_IMPORT_ERROR = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -225,8 +226,9 @@ def follow(service, root, micropython, generated=None, start=START, packages=())
     for name in ALWAYS:
         walk.builtin.setdefault(name, set()).add("(always)")
     walk.run()
-    if "socket" in walk.frozen and not STACKS & set(walk.frozen):
-        walk.require(DEFAULT_STACK, "socket")
+    users = NETWORK_USERS & set(walk.frozen)
+    if users and not STACKS & set(walk.frozen):
+        walk.require(DEFAULT_STACK, min(users))
         walk.run()
     return Closure(
         service,

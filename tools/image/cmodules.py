@@ -78,7 +78,6 @@ INSTEAD = {
     "enum": "const() from micropython makes numbers with names",
     "http": "net.http serves with callbacks; microdot (PyPI) with asyncio",
     "multiprocessing": "there is one processor: asyncio, or one machine more",
-    "network": "the stack comes up by itself: settings address=..., or DHCP",
     "pathlib": "there is no file system: NEEDS brings files into the image",
     "queue": "there is one thread: collections.deque and asyncio.Event",
     "requests": 'name it: REQUIREMENTS = ("micropython-urequests==0.9.1",)',
