@@ -9,7 +9,8 @@ NEEDS = {
     "zone": {
         "file": "../../../services/zones/bench.zone",
         "compiler": "tools.zone.compile:compile_zone",
-    }
+    },
+    "protocols": "udp4",  # of services/dns, which would bring TCP into the image
 }
 PORTS = ("udp:53", "udp:7")
 
