@@ -27,18 +27,20 @@ What a service sees:
                                               it does not fit a packet
     socket.join(group, interface=None)        hear what is sent to a multicast group; IPv4 needs
     socket.leave(group, interface=None)       `igmp.use(inet)` for it; closing leaves all
-    socket.set(hops=, group_hops=, traffic=)  of what `send` sends: hop limit (0: the usual), that
-                                              of multicasts (1), the traffic class
+    socket.set(hops=, group_hops=, traffic=, source_for=)
+                                              of what `send` sends: hop limit (0: the usual), that
+                                              of multicasts (1), the traffic class, and who says
+                                              from which of our addresses (stack.source_for)
     socket.close()                            give the port back
     socket.unreachable                        slot (socket, address, port, kind): the network says
                                               that a datagram did not arrive; kind is ICMP's type
                                               << 8 | code, so 0x303: nobody has that port (ICMPv6:
                                               0x104)
-    socket.source_for                         slot (address): which of our addresses sends to there
     socket.callback                           slot, may be replaced at any time
 
 Receive, callback, reply or answer allocate nothing.
-Above: services, DHCP, DNS.  Below: ip4.send; sideways: icmp (port unreachable, both ways).
+Above: services, DHCP, DNS; net/udp_socket.py has what they send with.  Below: `output`, of one
+family or of both; sideways: ICMP (port unreachable, both ways).
 A multicast that an interface hears goes to the socket of its port, whoever joined the group.
 Left out: connected sockets, several sockets on one port, UDP-Lite.
 """
@@ -48,6 +50,7 @@ from micropython import const
 
 from net.checksum import partial
 from net.config import UDP_PORTS
+from net.udp_socket import Socket
 from runtime.counters import Counters
 
 SOURCE_PORT = const(0)
@@ -86,251 +89,9 @@ TRANSPORT = const(4)
 PAYLOAD = const(6)
 END = const(8)
 FLAGS = const(10)
-PROTOCOL = const(12)
-SOURCE = const(16)
-DESTINATION = const(32)
-HEAD = const(64)
-TRAFFIC = const(70)
-HOPS = const(72)
-OUT_SEGMENT = const(200)
-BODY = const(208)
 CHECKED = const(0x04)
-NET_BROADCAST = const(0x08)
 IP6 = const(0x20)
-PARTIAL = const(0x0100)
 CHECKSUMS = const(1)  # of what nics offer
-ROOM = const(1840)  # from BODY to the end of the buffer
-
-
-class Datagram:
-    """As much of a received datagram as `answer` looks at."""
-
-    def __init__(self, port):
-        self.buffer = bytearray(HEAD + SIZE)
-        self.buffer[TRANSPORT] = HEAD
-        self.buffer[HEAD + DESTINATION_PORT] = port >> 8
-        self.buffer[HEAD + DESTINATION_PORT + 1] = port & 0xFF
-
-
-class Socket:
-    """A bound port.  Made by Udp.bind, when all is wired."""
-
-    def __init__(self, udp, port, callback):
-        self.udp = udp
-        self.port = port
-        self.callback = callback
-        self.unreachable = self.unheard
-        self.first = Datagram(port)
-        self.source_for = udp.source_for
-        self.aimed_at = None
-        self.changes = -1
-        self.hops = 0
-        self.group_hops = 1  # RFC 1112 section 6.1
-        self.traffic = 0
-        self.mark = 0  # hops and traffic class of what goes to `aimed_at`
-        self.groups = []
-        self.closed = False
-        self.wire()
-
-    def wire(self):
-        udp = self.udp
-        self.packet = udp.allocate
-        self.output = udp.output
-        self.offload = udp.offload
-
-    def unheard(self, socket, address, port, kind):
-        pass
-
-    def close(self):
-        """Give the port back, and leave all groups; a second time does nothing."""
-        if self.closed:
-            return
-        self.closed = True
-        for group, interface in self.groups[:]:
-            self.leave(group, interface)
-        self.udp.unbind(self)
-
-    def join(self, group, interface=None):
-        """Hear a group on an interface: see Stack.join."""
-        self.udp.stack.join(group, interface)
-        self.groups.append((group, interface))
-
-    def leave(self, group, interface=None):
-        if (group, interface) not in self.groups:
-            raise ValueError("this socket has not joined that group there")
-        self.groups.remove((group, interface))
-        self.udp.stack.leave(group, interface)
-
-    def set(self, hops=None, group_hops=None, traffic=None):
-        """Hop limits and traffic class of what `send` sends."""
-        if hops is not None:
-            self.hops = hops
-        if group_hops is not None:
-            self.group_hops = group_hops
-        if traffic is not None:
-            self.traffic = traffic
-        self.aimed_at = None
-
-    @micropython.viper
-    def reply(self, datagram, buffer, offset: int, length: int) -> bool:
-        """Send buffer[offset:offset + length] to the sender of the datagram."""
-        if length > ROOM:
-            return bool(self.reply_long(datagram, buffer, offset, length))
-        packet = self.packet()
-        if packet is None:
-            self.udp.count(_NO_BUFFER)
-            return False
-        out = ptr8(packet.buffer)
-        data = ptr8(buffer)
-        i = 0
-        if offset & 3 == 0:
-            # Both are words.
-            to = ptr32(out)
-            words = ptr32(data)
-            j = offset >> 2
-            while i + 4 <= length:
-                to[(BODY + i) >> 2] = words[j]
-                j += 1
-                i += 4
-        while i < length:
-            out[BODY + i] = data[offset + i]
-            i += 1
-        ptr16(out)[END >> 1] = BODY + length
-        self.answer(datagram, packet)
-        return True
-
-    @micropython.viper
-    def answer(self, datagram, packet):
-        """Send `packet` to the sender of `datagram`, from where that was sent to."""
-        head = ptr16(datagram.buffer)
-        out = ptr16(packet.buffer)
-        words = ptr32(head)
-        words_out = ptr32(out)
-        if head[FLAGS >> 1] & (NET_BROADCAST | IP6):
-            total = int(self.address(datagram, packet))
-        else:
-            words_out[SOURCE >> 2] = words[DESTINATION >> 2]
-            words_out[DESTINATION >> 2] = words[SOURCE >> 2]
-            total = (
-                out[SOURCE >> 1]
-                + out[(SOURCE >> 1) + 1]
-                + out[DESTINATION >> 1]
-                + out[(DESTINATION >> 1) + 1]
-            )
-        i = int(head[TRANSPORT >> 1]) >> 1
-        theirs = int(head[i])
-        ours = int(head[i + 1])
-        if theirs == 0:
-            # RFC 768: the sender does not want an answer.
-            self.udp.drop(packet, _UNANSWERABLE)
-            return
-        end = int(out[END >> 1])
-        length = end - OUT_SEGMENT
-        out[PROTOCOL >> 1] = UDP
-        length = (length & 0xFF) << 8 | length >> 8
-        out[OUT_SEGMENT >> 1] = ours
-        out[(OUT_SEGMENT >> 1) + 1] = theirs
-        out[(OUT_SEGMENT >> 1) + 2] = length
-        total += length + (UDP << 8)
-        if int(self.offload):
-            # The device adds the rest.
-            total = (total & 0xFFFF) + (total >> 16)
-            out[(OUT_SEGMENT >> 1) + 3] = total + (total >> 16)
-            out[FLAGS >> 1] |= PARTIAL
-            self.output(packet)
-            return
-        total += ours + theirs + length
-        i = BODY >> 1
-        last = end >> 1
-        while i + 4 <= last:
-            total += out[i] + out[i + 1] + out[i + 2] + out[i + 3]
-            i += 4
-        while i < last:
-            total += out[i]
-            i += 1
-        if end & 1:
-            total += ptr8(out)[end - 1]
-        total = (total & 0xFFFF) + (total >> 16)
-        total = (total + (total >> 16)) & 0xFFFF
-        # A checksum of zero would mean that there is none (RFC 768).
-        out[(OUT_SEGMENT >> 1) + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
-        self.output(packet)
-
-    @micropython.viper
-    def address(self, datagram, packet) -> int:
-        """Write SOURCE and DESTINATION of an answer; returns the sum of their words."""
-        head = ptr16(datagram.buffer)
-        out = ptr16(packet.buffer)
-        words = ptr32(head)
-        words_out = ptr32(out)
-        size = 4
-        if head[FLAGS >> 1] & IP6:
-            size = 16
-            out[FLAGS >> 1] |= IP6
-        i = 0
-        while i < size >> 2:
-            words_out[(SOURCE >> 2) + i] = words[(DESTINATION >> 2) + i]
-            words_out[(DESTINATION >> 2) + i] = words[(SOURCE >> 2) + i]
-            i += 1
-        if head[FLAGS >> 1] & NET_BROADCAST:
-            # RFC 1122 4.1.3.5: the source of a datagram is an address of its host.
-            self.choose_source(packet, size)
-        total = 0
-        i = 0
-        while i < size >> 1:
-            total += out[(SOURCE >> 1) + i] + out[(DESTINATION >> 1) + i]
-            i += 1
-        return total
-
-    def choose_source(self, packet, size):
-        buffer = packet.buffer
-        source = self.source_for(bytes(buffer[DESTINATION : DESTINATION + size]))
-        buffer[SOURCE : SOURCE + size] = source or bytes(size)
-
-    def send(self, packet, address, port):
-        """Send `packet` to a port of an address (4 or 16 bytes)."""
-        if address != self.aimed_at or self.changes != self.udp.stack.changes:
-            self.aim(address)
-        if self.mark:
-            packet.buffer[HOPS] = self.mark & 0xFF
-            packet.buffer[TRAFFIC] = self.mark >> 8
-        first = self.first
-        first.buffer[HEAD] = port >> 8
-        first.buffer[HEAD + 1] = port & 0xFF
-        self.answer(first, packet)
-
-    def aim(self, address):
-        """Let `first` come from there, to the address that we have for there."""
-        size = len(address)
-        if size not in (4, 16):
-            raise ValueError("an address has 4 or 16 bytes: net.address.parse makes them of text")
-        self.aimed_at = address = bytes(address)
-        self.changes = self.udp.stack.changes
-        group = address[0] == 0xFF if size == 16 else 224 <= address[0] < 240
-        self.mark = (self.group_hops if group else self.hops) | self.traffic << 8
-        buffer = self.first.buffer
-        buffer[FLAGS] = IP6 if size == 16 else 0
-        buffer[SOURCE : SOURCE + size] = address
-        buffer[DESTINATION : DESTINATION + size] = self.source_for(address) or bytes(size)
-
-    def send_to(self, data, address, port):
-        """Send a copy of `data`, in fragments if it is long."""
-        length = len(data)
-        if length > ROOM:
-            self.aim(address)
-            return self.udp.send_long(self, data, address, port)
-        packet = self.packet()
-        if not packet:
-            self.udp.count(_NO_BUFFER)
-            return False
-        packet.length = length
-        packet.buffer[BODY : BODY + length] = data
-        self.send(packet, address, port)
-        return True
-
-    def reply_long(self, datagram, buffer, offset, length):
-        data = memoryview(buffer)[offset : offset + length]
-        return self.send_to(data, datagram.source, datagram.source_port)
 
 
 class Udp:
@@ -340,7 +101,6 @@ class Udp:
         self.count = stack.registry.add(Counters("udp", COUNTS, DROPS, self.state)).count
         self.stack = stack
         self.random = stack.random
-        self.source_for = stack.source_for
         self.offload = stack.offloads & CHECKSUMS
         self.sockets = [None] * UDP_PORTS
         # Slots: out; sideways.
@@ -493,7 +253,7 @@ class Udp:
         if len(data) > (LONGEST if len(address) == 4 else LONGEST6):
             self.count(_TOO_LONG)
             return False
-        local = socket.source_for(address) or bytes(len(address))
+        local = socket.aim.source_for(address) or bytes(len(address))
         source_port = socket.port
         buffer = bytearray(length)
         buffer[SIZE:] = data
@@ -504,4 +264,4 @@ class Udp:
         total = partial(buffer, 0, length, partial(pseudo, 0, len(pseudo), 0)) ^ 0xFFFF or 0xFFFF
         buffer[CHECKSUM] = total & 0xFF
         buffer[CHECKSUM + 1] = total >> 8
-        return self.long_output(UDP, local, bytes(address), buffer, 0, length, socket.mark)
+        return self.long_output(UDP, local, bytes(address), buffer, 0, length, socket.aim.mark)
