@@ -276,9 +276,14 @@ class Stack:
         """What the settings say about the network."""
         settings = self.settings
         facts = {"hostname": settings.get("hostname"), "domain": settings.get("domain")}
-        for name in ("dns", "ntp"):
-            values = settings.get(name)
-            facts[name] = [parse(value) for value in values.split(",")] if values else []
+        names = settings.get("dns")
+        facts["dns"] = [parse(name) for name in names.split(",")] if names else []
+        times = settings.get("ntp")
+        times = times.split(",") if times else []
+        # (Time servers may have names, which net/ntp looks up.)
+        facts["ntp"] = [
+            parse(time) for time in times if ":" in time or time.replace(".", "").isdigit()
+        ]
         search = settings.get("search")
         facts["search"] = search.split(",") if search else []
         return facts

@@ -22,8 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Debian package -> why the tests need it.
 PACKAGES = {
     "arping": "ARP requests to our stack over TAP",
+    "avahi-daemon": "another multicast DNS responder",
+    "avahi-utils": "its clients",
     "bind9-dnsutils": "dig",
+    "chrony": "an NTP server",
     "curl": "an HTTP client",
+    "dbus": "the bus between avahi and its clients",
     "dnsmasq-base": "a DHCP server",
     "iproute2": "network namespaces and TAP devices",
     "iputils-ping": "pings with fragments",
@@ -32,6 +36,7 @@ PACKAGES = {
     "nsd": "the DNS server that ours is compared with",
     "procps": "sysctl, for the settings of network namespaces",
     "qemu-system-x86": "virtual machines",
+    "rsyslog": "a syslog receiver",
     "util-linux": "unshare, nsenter",
 }
 

@@ -16,7 +16,7 @@ from net.dns.name import Malformed, read_name
 from net.dns.wire import Reader
 
 ADDRESSES = const(16)  # of one answer that are kept
-RECORDS = const(128)  # more are no answer to an address question
+RECORDS = const(512)  # more are no answer to an address question
 CHAIN = const(16)
 NEGATIVE_S = const(10_800)  # RFC 2308 section 5: more than hours makes no sense
 
@@ -87,7 +87,9 @@ def read(reader, name, kind):
         elif section == wire.ANSWER and record_kind == kind:
             if end - at != size:
                 raise Malformed
-            found.setdefault(owner, []).append((reader.data[at:end], ttl))
+            addresses = found.setdefault(owner, [])
+            if len(addresses) < ADDRESSES:
+                addresses.append((reader.data[at:end], ttl))
         elif section == wire.AUTHORITY and record_kind == wire.SOA:
             denials.append((owner, denial_seconds(reader.data, at, end, ttl)))
 
@@ -107,7 +109,7 @@ def read(reader, name, kind):
         for address, ttl in found[name]:
             used += 1
             seconds = min(seconds, ttl)
-            if len(addresses) < ADDRESSES and address not in addresses:
+            if address not in addresses:
                 addresses.append(address)
         answer = Answer(FOUND, addresses, seconds)
     else:
