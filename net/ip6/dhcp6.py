@@ -20,7 +20,7 @@ from micropython import const
 
 from net.ip6.routers import names
 from net.ip6.seconds import FOREVER, lifetime
-from net.udp import Datagram
+from net.udp_socket import Aim
 from runtime.counters import Counters
 
 TYPE = const(0)
@@ -132,7 +132,7 @@ class Dhcp6:
         self.port = internet.dhcp_port
         self.port.clients.append(self)
         # As if all servers had asked us from their port.
-        self.servers = Datagram(CLIENT_PORT)
+        self.servers = Aim(stack, CLIENT_PORT)
         self.aim = aim = self.servers.buffer
         aim[FLAGS] = IP6
         aim[SOURCE : SOURCE + 16] = SERVERS
