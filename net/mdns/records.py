@@ -164,10 +164,12 @@ def cut(label, size):
 
 
 def text_data(pairs):
-    """The rdata of a TXT record: RFC 6763 section 6; values are text, bytes, or None: no value."""
+    """The rdata of a TXT record, RFC 6763 section 6, of a dict, or of pairs in their order.
+
+    Values are text, bytes, or None: a key alone.
+    """
     data = b""
-    for key in pairs:
-        value = pairs[key]
+    for key, value in pairs.items() if isinstance(pairs, dict) else pairs:
         entry = key.encode()
         if value is not None:
             entry += b"=" + (value if isinstance(value, bytes) else str(value).encode())

@@ -590,7 +590,8 @@ def test_services_are_bounded():
 
 def test_rfc6763_6_text():
     assert text_data({}) == b"\0"
-    assert text_data({"a": "b", "flag": None, "raw": b"\xff"}) == b"\3a=b\4flag\5raw=\xff"
+    assert text_data([("a", "b"), ("flag", None), ("raw", b"\xff")]) == b"\3a=b\4flag\5raw=\xff"
+    assert text_data({"a": 1}) == b"\3a=1"
     for wrong in ({"a=b": "c"}, {"": "x"}, {"k": "v" * 254}):
         with pytest.raises(ValueError, match="TXT"):
             text_data(wrong)

@@ -1,14 +1,10 @@
 """Messages as RFC 5424 has them, and what becomes of them on the way."""
 
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from net.syslog import Syslog, parse_setting
-from net.timestamp import rfc3339
 from runtime.clock import Clock
 from runtime.log import Log
 from tests.clients.scene import Scene
@@ -316,10 +312,3 @@ def test_it_tries_less_and_less_often():
     assert all(60_000 <= wait < 60_500 for wait in waits[6:])
     tcp.establish()
     assert scene.syslog.retries == 0
-
-
-@given(st.integers(-(10**16), 10**17))
-def test_rfc3339_is_what_datetime_writes(us):
-    seconds, rest = divmod(us, 1_000_000)
-    expected = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
-    assert rfc3339(us) == expected.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

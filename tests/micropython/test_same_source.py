@@ -12,6 +12,11 @@ from tests.micropython.translate import translate
 from tests.support import images
 
 MODULES = [
+    "clients/test_clock.py",
+    "clients/test_mdns.py",
+    "clients/test_ntp.py",
+    "clients/test_resolver.py",
+    "clients/test_syslog.py",
     "http/test_known.py",
     "http/test_rfc9112.py",
     "http/test_session.py",
