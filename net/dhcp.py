@@ -70,7 +70,7 @@ from net.dhcp_message import (
     get,
     parse_options,
 )
-from net.udp import Socket
+from net.udp_socket import Socket
 from runtime.counters import Counters
 
 SERVER_PORT = const(67)
@@ -483,7 +483,7 @@ def share(interface, client):
     socket = Socket(udp, CLIENT_PORT, receive)
     # By this interface, whatever its address is now.
     socket.output = interface.ip4.send
-    socket.source_for = lambda destination: interface.address
+    socket.set(source_for=lambda destination: interface.address)
     return socket
 
 

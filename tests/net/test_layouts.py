@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 
 import net
-from net import arp, ethernet, fragmentation, icmp, ip4, packet, routes, udp
+from net import arp, ethernet, fragmentation, icmp, ip4, packet, routes, udp, udp_socket
 from net import dhcp_message as dhcp
 from tests.support.drawing import drawings
 
@@ -80,15 +80,20 @@ def test_repeated_constants_agree_with_packet(module):
 
 
 # Other modules mean fields of their own header by these.
-@pytest.mark.parametrize("module", [ip4, icmp, udp, fragmentation, routes])
+@pytest.mark.parametrize("module", [ip4, icmp, udp, udp_socket, fragmentation, routes])
 @pytest.mark.parametrize("name", ["SOURCE", "DESTINATION", "FLAGS", "PROTOCOL"])
 def test_repeated_head_fields_agree_with_packet(module, name):
     assert getattr(module, name, getattr(packet, name)) == getattr(packet, name)
 
 
 def test_room_of_a_packet():
-    assert packet.SIZE - packet.BODY == udp.ROOM
+    assert packet.SIZE - packet.BODY == udp_socket.ROOM
     assert packet.SIZE - packet.OUT_SEGMENT == icmp.ROOM
+
+
+def test_sockets_count_where_udp_does():
+    for name in ("_NO_BUFFER", "_UNANSWERABLE", "UDP", "SIZE", "DESTINATION_PORT"):
+        assert getattr(udp_socket, name) == getattr(udp, name)
 
 
 def test_headers_fit_their_places():
