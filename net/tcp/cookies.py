@@ -40,7 +40,7 @@ LOW_BITS = const(63)
 
 
 @micropython.viper
-def _cookie(state: ptr32, top: int, out: ptr32):
+def _seal(state: ptr32, top: int, out: ptr32):
     """`top`: slot and index, eight bits."""
     out[0] = top << 24 | state[0] & 0xFFFFFF
 
@@ -96,14 +96,14 @@ class Cookies:
             index -= 1
         top = (now >> SLOT_SHIFT & 31) << 3 | index
         self.hash(local, port, remote, remote_port, peer, top)
-        _cookie(self.state, top, out)
+        _seal(self.state, top, out)
 
     def check(self, local, port, remote, remote_port, peer, number, now):
         top = number[3]
         if ((now >> SLOT_SHIFT) - (top >> 3)) & 31 > LIFETIME:
             return 0
         self.hash(local, port, remote, remote_port, peer, top)
-        _cookie(self.state, top, self.right)
+        _seal(self.state, top, self.right)
         if not _equal(self.right, number):
             return 0
         return SIZES[top & 7]

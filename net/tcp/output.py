@@ -258,7 +258,7 @@ class Output:
         if flags & ECN:
             what |= int(self.answer(connection.block))
             block[SCRATCH] = block[SND_UNA] + offset - block[SND_MAX]
-            if length != 0 and block[SCRATCH] >= 0:
+            if length != 0 and block[SCRATCH] >= 0 and flags & PERSIST == 0:
                 what |= int(self.announce(connection.block))
                 head[TRAFFIC >> 1] = int(self.codepoint(connection.block))
         self.emit(connection.block, packet, offset, what)

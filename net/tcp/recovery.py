@@ -65,7 +65,7 @@ TIMED_OUT = const(0x1000)
 FORCED = const(0x1000000)
 CWND_LIMITED = const(0x2000000)
 RESCUED = const(0x8000000)
-STATES = const(0x9001800)  # RECOVERING | TIMED_OUT | FORCED | RESCUED
+ANY_STATE = const(0x9001800)  # RECOVERING | TIMED_OUT | FORCED | RESCUED
 
 
 @micropython.viper
@@ -75,7 +75,7 @@ def start(block: ptr32):
     block[HIGH_RXT] = block[ISS]
     block[DUPACKS] = 0
     block[SACKED] = 0
-    block[FLAGS] &= ~STATES
+    block[FLAGS] &= ~ANY_STATE
 
 
 @micropython.viper
@@ -98,12 +98,12 @@ def acknowledged(block: ptr32, acked: int, now: int, ms: int):
             block[SND_NXT] = block[SND_UNA]
         congestion.on_ack(block, acked, now, ms)
         if done:
-            block[FLAGS] &= ~STATES
+            block[FLAGS] &= ~ANY_STATE
             block[SND_NXT] = block[SND_MAX]
         return
     mss = block[MSS]
     if done:
-        block[FLAGS] = flags & ~STATES
+        block[FLAGS] = flags & ~ANY_STATE
         block[DUPACKS] = 0
         if flags & SACK_OK == 0:
             # RFC 6582 3.2 (3), full: min(ssthresh, max(flight, SMSS) + SMSS) avoids a burst.
@@ -285,4 +285,4 @@ def timed_out(block: ptr32, now: int):
     block[RECOVER] = block[SND_MAX]
     block[SND_NXT] = block[SND_UNA]
     block[DUPACKS] = 0
-    block[FLAGS] = (block[FLAGS] & ~STATES) | TIMED_OUT
+    block[FLAGS] = (block[FLAGS] & ~ANY_STATE) | TIMED_OUT

@@ -47,6 +47,7 @@ OPTIONS_OUT = const(110)
 SYN = const(0x02)
 RST = const(0x04)
 ACK = const(0x10)
+ECE = const(0x40)
 
 # The block (see block.py).
 LOCAL = const(0)
@@ -71,6 +72,7 @@ ACK_AT = const(38)
 SCRATCH = const(92)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
+ECE_DUE = const(0x20)
 OUT_OF_ORDER = const(0x8000)
 ACK_NOW = const(0x2)
 
@@ -100,6 +102,8 @@ def pseudo(block: ptr32):
 def add(data: ptr8, start: int, length: int, total: int) -> int:
     """The sum of the 16-bit words of data[start:start + length], folded; `start` may be odd."""
     end = start + length
+    if length == 0:
+        return total
     if start & 1:
         # The words of the memory are shifted by a byte: so is their sum (RFC 1071 section 2 B).
         part = data[start] << 8
@@ -200,7 +204,10 @@ class Segments:
         state[_ACKNOWLEDGEMENTS] += 1
         # Behind all that was ever sent, so that it lies in the peer's window.
         block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
-        self.emit(connection.block, packet, block[SCRATCH], ACK | (size << 8) | (written << 16))
+        what = ACK | (size << 8) | (written << 16)
+        if block[B_FLAGS] & ECE_DUE:
+            what |= ECE
+        self.emit(connection.block, packet, block[SCRATCH], what)
 
     @micropython.viper
     def emit(self, block_, packet, offset: int, what: int):

@@ -397,6 +397,7 @@ class Peer:
 
     def take(self):
         """All that was heard and not yet expected."""
+        self.world.run()
         heard, self.heard = self.heard, []
         return heard
 

@@ -11,7 +11,7 @@ FLAGS = block.ECN | block.CWND_LIMITED
 
 @pytest.mark.parametrize("reno, part", [(block.RENO, 500), (0, 700)])
 def test_rfc3168_6_1_2_an_echo_reduces_the_window(reno, part):
-    """MUST: as a single dropped packet would."""
+    """MUST, RFC 9293 SHLD-8: as a single dropped packet would."""
     words = sender(10 * MSS, flags=FLAGS | reno)
     ecn.received(words.buffer, ecn.TCP_ACK | ecn.TCP_ECE, 0, 0)
     assert words.cwnd == words.ssthresh == 10 * part

@@ -15,7 +15,7 @@ def number(isn, now=0, local=LOCAL, port=80, remote=REMOTE, remote_port=1234):
 
 
 def test_rfc6528_3_the_clock_counts_four_microseconds():
-    """MUST (RFC 9293 MUST-8): ISN = M + F(...), M a timer of 4 us: 250 steps in a millisecond."""
+    """MUST-8: ISN = M + F(...), M a timer of 4 us: 250 steps in a millisecond."""
     isn = Isn(KEY)
     first, offset = number(isn, 1000)
     for ms in (1, 7, 60_000, 10_000_000):
@@ -25,7 +25,7 @@ def test_rfc6528_3_the_clock_counts_four_microseconds():
 
 
 def test_rfc6528_3_other_ends_have_other_numbers():
-    """MUST: F depends on both addresses, both ports and a secret."""
+    """MUST-9, SHLD-1: F depends on both addresses, both ports and a secret."""
     ends = [
         {},
         {"port": 81},

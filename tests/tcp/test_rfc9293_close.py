@@ -355,7 +355,7 @@ def test_rfc9293_3_10_7_4_a_reset_after_both_ends_is_no_news(state):
 
 @pytest.mark.parametrize("seq", [2, 100, 20_000])
 def test_rfc5961_3_2_a_reset_in_the_window_is_challenged(seq):
-    """MUST: only RCV.NXT exactly resets; in the window a challenge ACK answers."""
+    """MUST, RFC 9293 MAY-12: only RCV.NXT exactly resets; in the window a challenge ACK answers."""
     peer = Peer()
     service = peer.open()
     peer.send("R", seq=seq)

@@ -116,7 +116,7 @@ def test_rfc9293_3_8_6_2_2_the_window_opens_in_steps():
 
 
 def test_rfc9293_3_8_6_1_a_closed_window_still_takes_acknowledgements_and_resets():
-    """MUST-66: RST and ACK are processed while the window is zero."""
+    """MUST-66, MAY-8: RST and ACK are processed while the window is zero."""
     peer = Peer()
     service = peer.open(mss=MSS)
     service.connection.hold(1 << 20)
@@ -386,7 +386,7 @@ def test_rfc9293_3_8_3_a_syn_ack_is_sent_again_and_forgotten():
 
 
 def test_rfc9293_3_8_4_keepalive_is_off_by_default():
-    """MUST-24, MUST-25."""
+    """MUST-24, MUST-25, MAY-5."""
     peer = Peer()
     peer.open()
     peer.silent(10 * 3600_000)

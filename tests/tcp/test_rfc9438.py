@@ -51,7 +51,7 @@ def test_the_cube_grows_with_its_argument():
 
 
 def test_rfc9438_4_6_the_window_comes_down_to_seven_tenths():
-    """SHOULD: beta_cubic is 0.7."""
+    """SHOULD: beta_cubic is 0.7 (RFC 9293 MAY-18: another algorithm than RFC 5681's)."""
     words = connection(100 * MSS)
     congestion.on_loss(words.buffer)
     assert words.cwnd == words.ssthresh == 70 * MSS
