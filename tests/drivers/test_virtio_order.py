@@ -87,11 +87,30 @@ class Hardware(support.Machine):
         self.other = Agent(memory, self.base, self.rng)
         self.rings_end = 0
         self.device = None
+        self.masked = False
 
     def physical(self, address, width):
         if self.base <= address < self.rings_end:
             return Pointer(self, address, width)
         return super().physical(address, width)
+
+    # The line is level-triggered, and masked from its interrupt until the machine is about to halt
+    # or the urgent poll has looked (port/cpu/interrupts.c).
+
+    def interrupt(self, line):
+        if not self.masked:
+            self.masked = True
+            super().interrupt(line)
+
+    def unmask_served(self):
+        self.masked = False
+        if self.device and self.device.isr:
+            self.interrupt(self.device.line)
+
+    def wait(self, seen, deadline):
+        if bytes(seen) == bytes(self.interrupts):
+            self.unmask_served()
+        super().wait(seen, deadline)
 
     def meanwhile(self):
         if self.device and self.rng.random() < 0.5:
@@ -217,8 +236,11 @@ class Device(NetDevice):
                 more = yield from self.enable(queue, TX)
 
 
-def bursts(seed, count, true_barriers=True, **options):
-    """Run `count` bursts; returns how many came back whole before the machine fell asleep."""
+def bursts(seed, count, true_barriers=True, urgent=False, **options):
+    """Run `count` bursts; returns how many came back whole before the machine fell asleep.
+
+    `urgent`: callbacks compute so long that the driver is asked to look meanwhile.
+    """
     hardware = Hardware(seed, true_barriers)
     device = Device(hardware, **options)
     timers = Timers(support.metal.ticks_ms)
@@ -239,7 +261,23 @@ def bursts(seed, count, true_barriers=True, **options):
         head[0], head[4] = 166, 166 + len(FRAME)
         nic.transmit(out)
 
+    def compute():
+        for _ in range(hardware.rng.randrange(4)):
+            if not nic.urgent(hardware.rng.randrange(1, 8)):
+                hardware.unmask_served()
+
+    def handle(packet):
+        if hardware.rng.random() < 0.5:
+            return False
+        echo()
+        return True
+
+    nic.urgent_receive = handle
+
     def receive(packet):
+        if urgent:
+            loop.soon(compute)
+            compute()
         # Some answers are sent after the driver has had its turn.
         if hardware.rng.random() < 0.8:
             echo()
@@ -264,6 +302,13 @@ def bursts(seed, count, true_barriers=True, **options):
 @pytest.mark.parametrize("seed", range(4))
 def test_no_wake_up_and_no_doorbell_is_lost(seed, modern, event_idx):
     assert bursts(seed, 60, modern=modern, event_idx=event_idx) == 60
+
+
+@pytest.mark.parametrize("event_idx", [True, False])
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_none_is_lost_where_a_callback_is_interrupted(seed, modern, event_idx):
+    assert bursts(seed, 50, urgent=True, modern=modern, event_idx=event_idx) == 50
 
 
 @pytest.mark.parametrize("event_idx", [True, False])

@@ -76,6 +76,16 @@ def test_an_urgent_look_interrupts_again(bench):
     assert bench.received == [URGENT]
 
 
+def test_what_is_kept_is_delivered_though_the_line_was_masked(bench):
+    # Its interrupt has been acknowledged by the look, and was never counted.
+    def callback():
+        bench.device.deliver(frame(1), signal=False)
+        bench.nic.urgent(64)
+
+    busy(bench, callback)
+    assert bench.received == [frame(1)]
+
+
 def test_a_budget_is_kept_and_said(bench):
     def callback():
         for _ in range(100):
