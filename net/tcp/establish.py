@@ -457,7 +457,7 @@ class Establish:
             if self.tcp.arrive.may_challenge():
                 half.revive(row, block)
                 self.segments.acknowledge(self.voice)
-        elif what == halfopen.OVER:
+        elif what == halfopen.FORGET:
             self.count(_RESETS_RECEIVED)
             self.forget(row)
         elif what == halfopen.RESET:

@@ -61,8 +61,8 @@ SCRATCH = const(92)
 ESTABLISHED = const(4)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
-# FIN_HEARD, RECOVERING, TIMED_OUT, PERSIST, OUT_OF_ORDER, URGENT: nothing is as expected.
-UNUSUAL = const(0x8BC00)
+# FIN_HEARD, RECOVERING, TIMED_OUT, PERSIST, OUT_OF_ORDER: nothing is as expected.
+UNUSUAL = const(0xBC00)
 OUTPUT = const(0x4)
 WAITING = const(0x18)  # ACCEPTED, CONNECTED: the service has not been told yet
 

@@ -78,7 +78,7 @@ SCAN_MS = const(500)
 NOTHING = const(0)
 ANSWER = const(1)  # with an acknowledgement
 AGAIN = const(2)  # our SYN
-OVER = const(3)
+FORGET = const(3)
 RESET = const(4)
 ESTABLISH = const(5)
 NO_ACK = const(6)
@@ -179,7 +179,7 @@ class HalfOpen(Rows):
             return NOTHING if flags & RST else ANSWER
         if flags & RST:
             # RFC 5961 3.2.
-            return OVER if offset == 0 else ANSWER
+            return FORGET if offset == 0 else ANSWER
         if flags & SYN:
             return ANSWER
         if flags & ACK == 0:

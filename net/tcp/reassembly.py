@@ -91,12 +91,16 @@ class Reassembly:
         end = offset + length
         index = 1
         at = offset
+        held[0] = None
         while at < end:
             if index < len(held):
                 there = distance(held[index].buffer, block)
                 if there + held[index].length <= at:
                     index += 1
                     continue
+                if there <= at:
+                    # A duplicate, so far: its range is still the one to be reported first.
+                    held[0] = held[index]
                 stop = min(there, end)
             else:
                 there = stop = end

@@ -97,6 +97,7 @@ class Table:
         state[_SCRATCH] = (state[_SCRATCH] ^ state[_KEY]) * (state[_KEY_2] | 1)
         ports = words[int(head[TRANSPORT >> 1]) >> 2]
         state[_SCRATCH] = (state[_SCRATCH] ^ (state[_SCRATCH] >> 15) ^ ports) * 0x2C1B3C6D
+        state[_SCRATCH] = (state[_SCRATCH] ^ (state[_SCRATCH] >> 13)) * 0x297A2D39
         return (state[_SCRATCH] >> 12) & 0x7FFF
 
     @micropython.viper
@@ -112,6 +113,7 @@ class Table:
         state[_SCRATCH] = (state[_SCRATCH] ^ state[_KEY]) * (state[_KEY_2] | 1)
         ports = block[PORTS]
         state[_SCRATCH] = (state[_SCRATCH] ^ (state[_SCRATCH] >> 15) ^ ports) * 0x2C1B3C6D
+        state[_SCRATCH] = (state[_SCRATCH] ^ (state[_SCRATCH] >> 13)) * 0x297A2D39
         return (state[_SCRATCH] >> 12) & 0x7FFF
 
     @micropython.viper
