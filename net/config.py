@@ -148,6 +148,7 @@ TCP_CHALLENGES_PER_SECOND = const(100)
 
 # The name server over TCP: connections at a time, about 1 KB each when they are idle.
 DNS_STREAMS = const(64)
+DNS_STREAM_INPUT = const(262_144)  # bytes of queries that wait for clients to read answers
 
 # Multicast DNS: services that are published, 1.5 KB each; answers that wait for their time.
 MDNS_SERVICES = const(8)

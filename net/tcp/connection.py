@@ -16,7 +16,8 @@
     connection.close()      FIN after what was written      connection.abort()     RST
     connection.hold(n)      n delivered bytes are still kept: the window that the peer sees shrinks
     connection.release(n)   they are not any more
-    connection.set(nodelay=, keepalive=(idle, interval, count) in ms or None, user_timeout=ms)
+    connection.set(nodelay=, keepalive=(idle, interval, count) in ms or None, user_timeout=ms,
+                   window=)  bytes that the peer may send ahead, from now on
     connection.local, local_port, remote, remote_port, state, context (the service's), info()
 
 Only on_data is called while a segment is received; the rest is called once per turn of the loop.
@@ -27,6 +28,7 @@ on_connected) right before that data.
 import micropython
 from micropython import const
 
+from net.config import TCP_WINDOW
 from net.tcp.block import STATES
 from net.tcp.words import closing, flag, flight, put, word
 
@@ -179,8 +181,11 @@ class Connection:
 
     # Settings and facts.
 
-    def set(self, nodelay=None, keepalive=False, user_timeout=None):
+    def set(self, nodelay=None, keepalive=False, user_timeout=None, window=None):
         block = self.block
+        if window is not None:
+            # What was offered before stays offered.
+            put(block, RCV_SPACE, min(window, TCP_WINDOW))
         if nodelay is not None:
             flag(block, NODELAY, bool(nodelay))
             self.tcp.mark(self)

@@ -21,14 +21,15 @@ import micropython
 from micropython import const
 
 from net.address import parse
-from net.config import DNS_STREAMS
+from net.config import DNS_STREAM_INPUT, DNS_STREAMS
 from runtime.counters import Counters
 from services.dns.transfer import Transfer
 
 PORT = const(53)
 IDLE_MS = const(10_000)  # RFC 7766 section 6.2.3: a few seconds
 QUERY = const(4_096)  # bytes of the longest query that is heard
-STREAM_INPUT = const(16_384)  # bytes of a peer that does not read
+WINDOW = const(16_384)  # so much may be under way: hundreds of queries
+STREAM_INPUT = const(65_536)  # bytes of a peer that does not read: the window of a SYN-ACK
 OUT = const(4_098)  # room for an answer and its length, to begin with
 LONGEST = const(65_537)
 TURN = const(0x3FFFFFFF)
@@ -99,6 +100,7 @@ class Streams:
         self.count(_CONNECTIONS)
         stream = Stream(connection, self.later())
         connection.context = stream
+        connection.set(window=WINDOW)
         self.streams.append(stream)
         connection.on_data = self.receive
         connection.on_end = self.end
@@ -166,7 +168,8 @@ class Streams:
             return
         if stream.rest or stream.transfer:
             length = segment.length
-            if len(stream.input) + length > STREAM_INPUT:
+            kept = sum([len(other.input) for other in self.streams]) + length
+            if len(stream.input) + length > STREAM_INPUT or kept > DNS_STREAM_INPUT:
                 self.count(_GREEDY)
                 self.forget(stream, True)
                 return

@@ -62,6 +62,9 @@ class Connection:
         self.written = bytearray(data)
         return found
 
+    def set(self, window):
+        assert window <= 65_536
+
     def hold(self, count):
         self.held += count
 

@@ -236,13 +236,28 @@ def test_who_only_asks_and_never_reads_is_cut_off(small):
     connection = whole.tcp.open()
     connection.room = 0
     wire = framed(query("host1.x.example"))
-    for _ in range(1000):
+    for _ in range(5000):
         if connection.state != "open":
             break
         connection.say(wire)
     assert connection.state == "aborted"
-    assert connection.held <= 16_384
+    assert connection.held <= 65_536
     assert whole.drops == {"dns_tcp.greedy": 1}
+
+
+def test_many_who_never_read_share_what_is_kept_for_them(small):
+    whole = Whole(small[1])
+    connections = [whole.tcp.open(f"10.0.{n}.1") for n in range(20)]
+    wire = framed(query("host1.x.example")) * 30
+    for connection in connections:
+        connection.room = 0
+    for _ in range(30):
+        for connection in connections:
+            if connection.state == "open":
+                connection.say(wire)
+    kept = sum(len(stream.input) for stream in whole.streams.streams)
+    assert 200_000 < kept <= 262_144
+    assert [c.state for c in connections].count("aborted") > 10
 
 
 @settings(max_examples=200, deadline=None)

@@ -1,5 +1,8 @@
 """The name server on a TAP device, asked by dig: on the host's interpreters, without a machine."""
 
+import socket
+
+import dns.message
 import pytest
 
 from tests.support import images
@@ -39,6 +42,21 @@ def test_rfc7766_dig_over_tcp(station, zone):
     names = [f"host{n}.bench.example" for n in range(20)]
     answers = dig(station, "+tcp", "+keepopen", "+short", *names).split()
     assert answers == [f"10.0.0.{n + 1}" for n in range(20)]
+
+
+def test_rfc7766_thousands_of_queries_before_the_first_answer_is_read(station, zone):
+    station.start(*STATIC, service="services.dns", path=[zone])
+    names = [f"host{n}.bench.example" for n in range(3000)]
+    wires = [dns.message.make_query(name, "A").to_wire() for name in names]
+    client = station.namespace.socket(kind=socket.SOCK_STREAM)
+    client.connect((OURS, 53))
+    client.sendall(b"".join(len(wire).to_bytes(2, "big") + wire for wire in wires))
+    stream = client.makefile("rb")
+    for number, wire in enumerate(wires):
+        answer = stream.read(int.from_bytes(stream.read(2), "big"))
+        assert answer[:2] == wire[:2]
+        expected = 0x0A000001 + number
+        assert answer[-4:] == expected.to_bytes(4, "big")
 
 
 def test_rfc5936_dig_transfers_the_zone(station, zone):

@@ -14,7 +14,7 @@ from net.packet import Pool
 from runtime.counters import Counters
 from tools.host.kernel.sockets import later
 
-SOL_SOCKET, SO_SNDBUF, SO_KEEPALIVE = 1, 7, 9
+SOL_SOCKET, SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE = 1, 7, 8, 9
 IPPROTO_TCP, TCP_NODELAY = 6, 1
 TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_USER_TIMEOUT = 4, 5, 6, 18
 EINPROGRESS, ECONNABORTED, ETIMEDOUT = 115, 103, 110
@@ -312,7 +312,9 @@ class Connection:
         self.held -= count
         self.poll()
 
-    def set(self, nodelay=None, keepalive=False, user_timeout=None):
+    def set(self, nodelay=None, keepalive=False, user_timeout=None, window=None):
+        if window is not None:
+            hostio.option(self.descriptor, SOL_SOCKET, SO_RCVBUF, window)
         if nodelay is not None:
             hostio.option(self.descriptor, IPPROTO_TCP, TCP_NODELAY, int(nodelay))
         if keepalive is None:
