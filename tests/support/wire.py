@@ -17,6 +17,7 @@ import struct
 from net.packet import END, FLAGS, FRAME, LINK, Pool
 from runtime.counters import Registry
 from runtime.timers import Timers
+from tests.support.offload import leave
 
 TURN = 0x3FFFFFFF
 
@@ -116,9 +117,12 @@ class World:
 
 
 class Nic:
-    """One station's card.  What it hears is lent to `receive`; what it sends goes on the wire."""
+    """One station's card.  What it hears is lent to `receive`; what it sends goes on the wire.
 
-    def __init__(self, world, name, mac, mtu=1500, packets=16, wire=0):
+    `offloads`: what it says it can (net/packet.py), and does.
+    """
+
+    def __init__(self, world, name, mac, mtu=1500, packets=16, wire=0, offloads=0):
         self.wire = wire
         self.world = world
         self.name = name
@@ -127,7 +131,7 @@ class Nic:
         self.link = True
         self.receive = None
         self.on_link = None
-        self.offloads = 0
+        self.offloads = offloads
         self.urgent_receive = None
         self.pools = [Pool(name + ".receive", 4), Pool(name + ".transmit", packets, gathers=True)]
         self.no_buffer = 0
@@ -140,10 +144,11 @@ class Nic:
         return packet
 
     def transmit(self, packet):
-        frame = packet.gather()
+        frames = leave(packet, self.offloads)
         packet.release()
-        assert 14 <= len(frame) <= self.mtu + 14, f"{self.name} sends {len(frame)} bytes"
-        self.world.send(self, frame)
+        for frame in frames:
+            assert 14 <= len(frame) <= self.mtu + 14, f"{self.name} sends {len(frame)} bytes"
+            self.world.send(self, frame)
 
     def hear(self, frame):
         packet = self.pools[0].allocate()
@@ -169,11 +174,12 @@ class Nic:
 class Host:
     """What Inet needs of a machine."""
 
-    def __init__(self, world, name, wrap=None, mtu=1500, packets=16, **settings):
+    def __init__(self, world, name, wrap=None, mtu=1500, packets=16, offloads=0, **settings):
         number = len(world.hosts) + 1
         self.world = world
         self.name = name
-        self.card = Nic(world, name, bytes([2, 0, 0, 0, 0, number]), mtu, packets)
+        mac = bytes([2, 0, 0, 0, 0, number])
+        self.card = Nic(world, name, mac, mtu, packets, offloads=offloads)
         self.nic = wrap(self.card) if wrap else self.card
         self.timers = Timers(world.clock)
         self.random = Random(number)
