@@ -15,8 +15,18 @@ from net.http import status as codes
 
 INLINE = const(512)
 DATE = b"Date: "
-LENGTH = const(29)
+DATE_LENGTH = const(29)
 ANSWERS = const(3)  # the counter of 2xx, see server.py
+
+# Words of a Ready.
+SIZE = const(0)
+LENGTH = const(1)
+OFFSET = const(2)
+TOTAL = const(3)
+COUNTER = const(4)
+STAMP = const(5)
+DATE_AT = const(6)
+FIXED = const(7)
 
 
 def content_type(name):
@@ -54,49 +64,71 @@ class Answer:
                 lines.append(bytes(memoryview(data)[offset : offset + size]))
             pieces = []
         date_at = len(lines[0]) + len(DATE)
-        return Ready(bytearray(b"".join(lines)), date_at, pieces, self.status, keep)
+        return Ready(bytearray(b"".join(lines)), date_at, pieces, self, keep)
 
 
 class Ready:
-    """`head`: all that is copied; `body`: the first piece of the rest, or None; `more`: others."""
+    """The bytes of an answer.
 
-    def __init__(self, head, date_at, pieces, status, keep):
+    `head`: what is copied; `body`: the first piece of the rest, or None; `more`: others.
+    words, i32:
+      0  SIZE  LENGTH  OFFSET   of the head; of the body and in it
+      3  TOTAL                  what is taken when all is; -1 if there is something to be done then
+      4  COUNTER                see server.py
+      5  STAMP  DATE_AT         which date the head has, and where
+      7  FIXED                  see Answer
+    """
+
+    def __init__(self, head, date_at, pieces, answer, keep):
         self.head = head
-        self.size = len(head)
-        self.date_at = date_at
-        self.stamp = -1
-        self.body, self.offset, self.length = pieces[0] if pieces else (None, 0, 0)
+        self.body, offset, length = pieces[0] if pieces else (None, 0, 0)
         self.more = pieces[1:]
-        # What `taken` is when all has been; never, if there is something to be done then.
-        self.total = self.size + self.length if keep and not self.more else -1
-        self.count = ANSWERS + status // 100 - 2
-        self.status = status
         self.keep = keep
+        size = len(head)
+        self.size = size + length
+        total = size + length if keep and not self.more else -1
+        counter = ANSWERS + answer.status // 100 - 2
+        self.words = bytearray(32)
+        for index, value in enumerate(
+            (size, length, offset, total, counter, -1, date_at, 1 if answer.fixed else 0)
+        ):
+            put_word(self.words, index, value)
 
     @micropython.viper
     def set_date(self, text):
-        """Write the date, if it is another one than last time."""
+        """Write the date into the head."""
         to = ptr8(self.head)
         date = ptr8(text)
-        at = int(self.date_at)
+        at = ptr32(self.words)[DATE_AT]
         i = 0
-        while i < LENGTH:
+        while i < DATE_LENGTH:
             to[at + i] = date[i]
             i += 1
 
     def rest(self, taken):
         """The pieces behind the first `taken` bytes."""
-        pieces = [(self.head, 0, self.size)]
+        size = len(self.head)
+        pieces = [(self.head, 0, size)]
         if self.body is not None:
-            pieces.append((self.body, self.offset, self.length))
+            pieces.append((self.body, word(self.words, OFFSET), word(self.words, LENGTH)))
             pieces += self.more
-        if taken < self.size:
+        if taken < size:
             # The date of the buffer will be another one by then.
-            pieces[0] = (bytes(self.head), taken, self.size - taken)
+            pieces[0] = (bytes(self.head), taken, size - taken)
         else:
-            taken -= self.size
+            taken -= size
             pieces.pop(0)
             if taken and pieces:
                 data, offset, length = pieces[0]
                 pieces[0] = (data, offset + taken, length - taken)
         return pieces
+
+
+@micropython.viper
+def word(words: ptr32, index: int) -> int:
+    return words[index]
+
+
+@micropython.viper
+def put_word(words: ptr32, index: int, value: int):
+    words[index] = value

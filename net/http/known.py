@@ -26,7 +26,6 @@ class Known:
     def __init__(self, request, answer, ready):
         self.request = request
         self.ready = ready
-        self.fixed = 1 if answer.fixed else 0
         self.said = answer.said
         self.place = -1
 
@@ -43,6 +42,7 @@ class Memory:
         assert HTTP_KNOWN == PLACES and HTTP_KNOWN_SIZE == SIZE
         self.keys = bytearray(PLACES * PLACE)
         self.known = [None] * PLACES
+        self.ready = [None] * PLACES
 
     @micropython.viper
     def place(self, buffer, start: int, length: int) -> int:
@@ -98,9 +98,10 @@ class Memory:
             self.keys[at : at + 4] = len(raw).to_bytes(4, "little")
             self.keys[at + 4 : at + 4 + len(raw)] = raw
             self.known[place] = known
+            self.ready[place] = known.ready
             known.place = place
 
     def forget(self, known):
         if self.known[known.place] is known:
             self.keys[known.place * PLACE : known.place * PLACE + 4] = bytes(4)
-            self.known[known.place] = None
+            self.known[known.place] = self.ready[known.place] = None

@@ -14,6 +14,7 @@ from micropython import const
 
 from net.address import text
 from net.config import HTTP_CONNECTIONS
+from net.http.answer import put_word
 from net.http.date import Clock
 from net.http.head import TABLE
 from net.http.known import Known, Memory
@@ -33,6 +34,17 @@ _REFUSED = const(8)
 _FULL = const(9)
 _MEMORY = const(10)
 _SLOW = const(11)
+_STAMP = const(12)  # behind the counters: which date it is
+CELLS = const(52)
+
+# Repeated from answer.py.
+SIZE = const(0)
+LENGTH = const(1)
+OFFSET = const(2)
+TOTAL = const(3)
+COUNTER = const(4)
+STAMP = const(5)
+FIXED = const(7)
 
 # The packet's head.
 PAYLOAD = const(6)
@@ -43,6 +55,7 @@ REFERENCE = const(0)
 COPY = const(1)
 
 LOOK_MS = const(1000)
+IDLE = const(32)  # sessions that are kept for the next connections
 LOOK_AT = const(1000)  # connections at a time
 
 
@@ -51,12 +64,12 @@ class Http:
         self.tcp = tcp
         self.handler = handler
         self.log = machine.log
-        self.counters = machine.counters.add(Counters(name, COUNTS, DROPS))
-        self.cells = self.counters.cells
+        self.cells = bytearray(CELLS)
+        self.counters = machine.counters.add(Counters(name, COUNTS, DROPS, self.cells))
         self.ticks = machine.timers.clock
         self.clock = Clock(self.ticks)
-        self.now = self.ticks()
         self.sessions = []
+        self.idle = []  # sessions that had their day
         self.next = 0  # of the sessions, to be looked at
         self.timer = machine.timers.timer(self.look)
         self.ticking = False
@@ -64,11 +77,16 @@ class Http:
         self.table = bytearray(TABLE)
         self.memory = Memory()
         self.known = self.memory.known
+        self.ready = self.memory.ready
+        # Methods as slots: a call from viper finds them at once.
         self.find = self.memory.find
+        self.write = self.write_ready
         self.spare = None  # a Response that nobody has any more
         self.logs = machine.settings.get("access_log", "no") not in ("no", "")
+        self.set_time()
         # Bound once, so that a connection costs no objects for them.
-        self.slots = (self.receive, self.writable, self.end, self.gone)
+        self.on_data, self.on_writable = self.receive, self.writable
+        self.on_end, self.on_close = self.end, self.gone
 
     def listen(self, port=80, backlog=128):
         return self.tcp.listen(port, self.accept, backlog)
@@ -83,16 +101,19 @@ class Http:
             return
         # Whole answers are written, so nothing is gained by waiting for more (RFC 896).
         connection.set(nodelay=True)
-        connection.context = session = Session(self, connection, len(self.sessions))
-        self.sessions.append(session)
-        connection.on_data, connection.on_writable, connection.on_end, connection.on_close = (
-            self.slots
-        )
         if not self.ticking:
             self.ticking = True
-            self.now = self.ticks()
-            session.since = self.now
+            self.set_time()
             self.timer.start(LOOK_MS)
+        sessions = self.sessions
+        session = self.idle.pop() if self.idle else Session(self)
+        session.begin(connection, len(sessions), self.now)
+        sessions.append(session)
+        connection.context = session
+        connection.on_data = self.on_data
+        connection.on_writable = self.on_writable
+        connection.on_end = self.on_end
+        connection.on_close = self.on_close
 
     def writable(self, connection):
         connection.context.writable()
@@ -109,11 +130,12 @@ class Http:
         if last is not session:
             self.sessions[session.index] = last
             last.index = session.index
-        session.gone()
+        if session.gone() and len(self.idle) < IDLE:
+            self.idle.append(session)
 
     def look(self):
         """Once a second: who keeps us waiting?"""
-        self.now = self.ticks()
+        self.set_time()
         count = len(self.sessions)
         if not count:
             self.ticking = False
@@ -128,6 +150,11 @@ class Http:
             session.check_time(self.now)
         self.timer.start(LOOK_MS)
 
+    def set_time(self):
+        """Once a second is enough for patience, and for the Date field, too."""
+        self.now = self.ticks()
+        put_word(self.cells, _STAMP, self.clock.refresh())
+
     # Requests.
 
     @micropython.viper
@@ -138,45 +165,42 @@ class Http:
         head = ptr16(buffer)
         start = int(head[PAYLOAD >> 1])
         end = int(head[END >> 1])
-        if int(session.fresh) == 0:
-            session.receive(buffer, start, end)
-            return
-        place = int(self.find(buffer, start, end - start))
+        place = -1
+        if int(session.fresh):
+            place = int(self.find(buffer, start, end - start))
         if place < 0:
             session.receive(buffer, start, end)
             return
-        known = self.known[place]
+        ready = self.ready[place]
+        words = ptr32(ready.words)
         cells = ptr32(self.cells)
         cells[_REQUESTS] += 1
         cells[_REPEATED] += 1
-        if int(known.fixed) == 0:
-            self.repeat(session, known)
+        if words[FIXED] == 0:
+            self.repeat(session, place)
             return
-        session.since = self.now
-        ready = known.ready
+        session.fresh = 2
         taken = int(self.write(connection, ready))
-        if taken != int(ready.total):
+        if taken != words[TOTAL]:
             session.go_on_with(ready, taken)
 
     @micropython.viper
-    def write(self, connection, ready) -> int:
+    def write_ready(self, connection, ready) -> int:
         """Send head and body; returns how much of them was taken."""
+        words = ptr32(ready.words)
         cells = ptr32(self.cells)
-        cells[int(ready.count)] += 1
-        clock = self.clock
-        stamp = int(clock.refresh())
-        if int(ready.stamp) != stamp:
-            ready.stamp = stamp
-            ready.set_date(clock.text)
-        size = int(ready.size)
-        taken = int(connection.put(ready.head, 0, size, COPY))
-        length = int(ready.length)
-        if taken == size and length != 0:
-            taken += int(connection.put(ready.body, ready.offset, length, REFERENCE))
+        cells[words[COUNTER]] += 1
+        if words[STAMP] != cells[_STAMP]:
+            words[STAMP] = cells[_STAMP]
+            ready.set_date(self.clock.text)
+        taken = int(connection.put(ready.head, 0, words[SIZE], COPY))
+        if taken == words[SIZE] and words[LENGTH] != 0:
+            taken += int(connection.put(ready.body, words[OFFSET], words[LENGTH], REFERENCE))
         return taken
 
-    def repeat(self, session, known):
+    def repeat(self, session, place):
         """Call the handler once more with a request of which nothing but the sender is new."""
+        known = self.known[place]
         request = known.request
         response = self.spare
         if response is None:
@@ -205,11 +229,6 @@ class Http:
             self.memory.keep(request.raw, Known(request, answer, ready))
 
     # For sessions.
-
-    def date(self):
-        """The clock, with its text as of now."""
-        self.clock.refresh()
-        return self.clock
 
     def log_answer(self, session, request, status, length):
         if self.logs and session.connection is not None:

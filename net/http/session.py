@@ -32,20 +32,23 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Session:
-    def __init__(self, http, connection, index):
+    def __init__(self, http):
         self.http = http
-        self.connection = connection
-        self.index = index
-        self.phase = HEAD
-        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may
-        self.since = http.now
         self.input = None  # bytes kept for later
         self.body = None
         self.request = None
         self.queue = None  # what the connection has not taken yet
-        self.closes = False  # after this answer
         self.stream = None
         self.inside = False  # `consume` is at it
+
+    def begin(self, connection, index, now):
+        """Belong to a connection; the rest is as `gone` has left it."""
+        self.connection = connection
+        self.index = index
+        self.phase = HEAD
+        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may; 2: it has
+        self.since = now
+        self.closes = False  # after this answer
 
     # In.
 
@@ -147,10 +150,10 @@ class Session:
         if status:
             self.refuse(status)
             return end
-        self.begin(request, behind == end)
+        self.begin_request(request, behind == end)
         return behind
 
-    def begin(self, request, waits):
+    def begin_request(self, request, waits):
         """A request without its body: `waits` if nothing of that is here yet."""
         self.request = request
         if not request.chunked and not request.content_length:
@@ -200,7 +203,7 @@ class Session:
         self.phase = ANSWERING
         text = b"%d\r\n" % status
         answer = Answer(status, content_type("text/plain"), [(text, 0, len(text))])
-        self.give(answer.ready(self.http.date(), False, 11, True))
+        self.give(answer.ready(self.http.clock, False, 11, True))
 
     def answer(self, request, answer):
         """Send an Answer to the request of this session."""
@@ -208,7 +211,7 @@ class Session:
             return
         http = self.http
         keep = request.keep and not self.closes
-        ready = answer.ready(http.date(), keep, request.version, request.method != "HEAD")
+        ready = answer.ready(http.clock, keep, request.version, request.method != "HEAD")
         if self.inside:
             http.remember(request, answer, ready)
         http.log_answer(self, request, answer.status, answer.length)
@@ -218,7 +221,7 @@ class Session:
         if not ready.keep:
             self.closes = True
         taken = self.http.write(self.connection, ready)
-        if taken == ready.size + ready.length and not ready.more:
+        if taken == ready.size and not ready.more:
             self.finish()
         elif self.connection is not None:
             self.send(ready.rest(taken))
@@ -244,7 +247,7 @@ class Session:
         if not request.keep or self.closes:
             self.closes = True
             lines += b"Connection: close\r\n"
-        date = bytes(self.http.date().text)
+        date = bytes(self.http.clock.text)
         lines = codes.line(status) + b"Date: " + date + b"\r\n" + lines + b"\r\n"
         self.http.count_answer(status)
         self.http.log_answer(self, request, status, 0)
@@ -330,20 +333,27 @@ class Session:
             self.close()
 
     def gone(self):
-        """There is no connection any more."""
+        """There is no connection any more; True: nor anybody who has this session."""
         if self.input is not None:
             self.http.kept -= len(self.input)
             self.input = None
         self.connection = None
-        self.queue = None
+        self.fresh = 0
+        if self.phase == HEAD or self.phase == CLOSING:
+            return self.queue is None
+        self.queue = self.body = None
         self.phase = CLOSING
         stream = self.stream
         self.stream = None
         if stream:
             stream.on_close(stream)
+        return False
 
     def check_time(self, now):
         """Close whoever has kept us waiting for too long."""
+        if self.fresh == 2:
+            self.fresh = 1
+            self.since = now
         waited = (now - self.since) & 0x3FFFFFFF
         if self.queue:
             if waited > HTTP_WRITE_MS:

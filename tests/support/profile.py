@@ -2,6 +2,8 @@
 
     python3 -m tests.support.profile build/echo/echo.elf ping
     python3 -m tests.support.profile build/echo/echo.elf 7 [HEX]     datagrams to port 7
+    python3 -m tests.support.profile build/http/http.elf http        GET / on one connection
+    python3 -m tests.support.profile build/http/http.elf visit       each on a connection of its own
 
 Runs the machine twice over TAP under a plugin of QEMU that counts (profile.c), with 500 and with
 1,500 requests, one at a time; the difference is what 1,000 requests cost, wake-up and halt
@@ -18,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import vm
+from tests.support import vm, web
 from tests.support.instructions import ADDRESS, KERNEL, MAC, STATIC, Lab
 from tests.support.namespace import Namespace
 
@@ -52,8 +54,7 @@ def run(elf, what, payload, count, folder):
     """{(address, instructions): runs} of a machine that answered `count` requests."""
     out = folder / f"blocks-{count}"
     with Counting(elf, compile_plugin(folder), out) as lab:
-        ask = lab.pinger() if what == "ping" else lab.asker(int(what), [payload])
-        lab.first(ask)
+        ask = asker(lab, what, payload)
         for _ in range(count):
             assert ask(), lab.machine.text
             time.sleep(0.001)  # so that the machine has halted
@@ -64,6 +65,17 @@ def run(elf, what, payload, count, folder):
         address, instructions, runs = line.split()
         blocks[int(address, 16), int(instructions)] += int(runs)
     return blocks
+
+
+def asker(lab, what, payload):
+    """ask() for what is to be profiled, when the machine has answered it once."""
+    if what in ("http", "visit"):
+        visit = web.visitor(lab, timeout=0.5)
+        lab.first(visit)
+        return visit if what == "visit" else web.getter(lab)
+    ask = lab.pinger() if what == "ping" else lab.asker(int(what), [payload])
+    lab.first(ask)
+    return ask
 
 
 def symbols(elf):
