@@ -432,3 +432,26 @@ def test_closure_is_reachability(tmp_path_factory, graph):
             waiting += graph[node]
     closure = Project(folder, files).follow()
     assert names(closure) == {f"net.m{i}" for i in reached}
+
+
+@pytest.mark.parametrize(
+    ("text", "generator"),
+    [
+        ("def start(machine):\n    machine.entropy.bytes(16)", True),
+        ("x = stack.machine.entropy", True),
+        ("machine.entropy = None", False),
+        ("x = oven.entropy", False),
+    ],
+)
+def test_who_reads_the_entropy_of_the_machine_brings_its_generator_and_device(
+    follow, text, generator
+):
+    files = {"runtime/csprng.py": "", "drivers/virtio/rng.py": ""}
+    wanted = {"runtime.csprng", "drivers.virtio.rng"} if generator else set()
+    assert names(follow(text, files)) & {"runtime.csprng", "drivers.virtio.rng"} == wanted
+
+
+def test_where_tcp_is_the_driver_has_offloads(follow):
+    files = {"net/tcp/__init__.py": "", "net/udp.py": "", "drivers/virtio/net/offload.py": ""}
+    assert "drivers.virtio.net.offload" in names(follow("import net.tcp", files))
+    assert "drivers.virtio.net.offload" not in names(follow("import net.udp", files))
