@@ -125,7 +125,7 @@ class Service:
     def __init__(self, keep_open=False):
         self.connection = None
         self.connections = []
-        self.data = b""
+        self.pieces = []
         self.ended = False
         self.reason = None  # of on_close
         self.connected = False
@@ -143,7 +143,7 @@ class Service:
             connection.on_end = self.on_end
 
     def on_data(self, connection, segment):
-        self.data += segment.data
+        self.pieces.append(segment.data)
 
     def on_end(self, connection):
         self.ended = True
@@ -153,6 +153,10 @@ class Service:
 
     def on_writable(self, connection):
         self.writable += 1
+
+    @property
+    def data(self):
+        return b"".join(self.pieces)
 
     @property
     def state(self):
