@@ -5,6 +5,7 @@
                         limit)
     pause(ms)           let the machine run for a while
     failure(number)     an OSError to be raised
+    settle(test)        in a REPL, where nothing runs between two calls: wait a little for test()
     stack()             the stack the service has made, else one with all defaults, with an address
 
 Everything that blocks comes here, and here means `machine.loop.block`: timers, drivers and the
@@ -22,6 +23,7 @@ MASK = const(0x3FFFFFFF)
 HALF = const(0x20000000)
 
 NETWORK_IS_DOWN = const(100)
+LAST_WORDS_MS = const(1000)
 CONFIGURED_MS = const(30000)  # how long the first call that needs an address waits for it
 
 
@@ -39,6 +41,7 @@ def machine():
         # The REPL of a development image: nobody has started anything.
         boot = __import__("runtime.boot", None, None, ("*",))
         boot.find_devices(boot.make_machine("error"), console=False)
+        running.current.interactive = True
     return running.current
 
 
@@ -64,6 +67,11 @@ def never():
 def pause(ms):
     if ms > 0:
         wait(never, ms)
+
+
+def settle(test):
+    if getattr(machine(), "interactive", False):
+        wait(test, LAST_WORDS_MS)
 
 
 def stack():

@@ -72,12 +72,16 @@ class Endpoint:
     def close(self):
         pass
 
+    def left(self):
+        return True
+
 
 class Connection(Endpoint):
     """One TCP connection; `connection` is the stack's (net/tcp), None before connect."""
 
     def __init__(self, connection=None):
         Endpoint.__init__(self)
+        self.forgotten = False  # closed here, and by the peer
         self.chunks = []
         self.read = 0  # bytes of chunks[0] that were read
         self.length = 0  # bytes that were not read
@@ -127,6 +131,8 @@ class Connection(Endpoint):
     # What a socket asks.
 
     def ready(self):
+        if self.connection is None:
+            return OUT | HANG_UP
         flags = 0
         if self.length or self.ended:
             flags |= IN
@@ -134,7 +140,7 @@ class Connection(Endpoint):
             flags |= OUT
         if self.error:
             flags |= ERR
-        if self.gone or (self.ended and self.shut) or self.connection is None:
+        if self.gone or (self.ended and self.shut):
             flags |= HANG_UP
         return flags
 
@@ -208,9 +214,11 @@ class Connection(Endpoint):
     def close(self):
         connection = self.connection
         if connection is None or self.gone:
+            self.forgotten = True
             return
         if not self.connected:
             connection.abort()
+            self.forgotten = True
         else:
             # Nobody reads any more: what still comes is taken, so that the sender can finish.
             connection.on_data = self.discard
@@ -228,7 +236,12 @@ class Connection(Endpoint):
         pass
 
     def forget(self, connection, reason):
-        pass
+        self.forgotten = True
+        self.changed()
+
+    def left(self):
+        """Whether closing is done."""
+        return self.forgotten
 
 
 class Listener(Endpoint):

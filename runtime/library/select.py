@@ -38,7 +38,8 @@ class _Entry:
         mask = self.mask | _ALWAYS
         polls = getattr(self.thing, "polls", None)
         if polls is None:
-            return self.thing.ioctl(_IOCTL_POLL, mask) & mask
+            flags = self.thing.ioctl(_IOCTL_POLL, self.mask)
+            return flags & mask if flags >= 0 else flags
         return self.thing.ready() & mask
 
     def changed(self):
@@ -114,12 +115,18 @@ class poll:
             self.found = []
         if self.hot:
             hot, self.hot = self.hot, []
+            error = 0
             for entry in hot:
                 entry.hot = False
                 flags = entry.ready()
                 if flags:
-                    self.found.append((entry.thing, flags))
                     entry.changed()
+                    if flags < 0:
+                        error = -flags  # a stream's ioctl says what is wrong
+                    else:
+                        self.found.append((entry.thing, flags))
+            if error:
+                raise failure(error)
         return self.found
 
 

@@ -48,6 +48,7 @@ SO_BROADCAST = const(6)
 SO_SNDBUF = const(7)
 SO_RCVBUF = const(8)
 SO_KEEPALIVE = const(9)
+SO_LINGER = const(13)
 SO_REUSEPORT = const(15)
 TCP_NODELAY = const(1)
 IP_ADD_MEMBERSHIP = const(35)
@@ -127,6 +128,7 @@ class socket:
         self._keepalive = None
         self._nodelay = False
         self._shut = False
+        self._abrupt = False  # SO_LINGER with no time at all
         self._end = endpoint or (_Connection() if type == SOCK_STREAM else _Endpoint())
 
     def __enter__(self):
@@ -287,6 +289,9 @@ class socket:
         if level == SOL_SOCKET and option == SO_KEEPALIVE:
             self._keepalive = _KEEPALIVE if value else None
             self._set_options()
+        elif level == SOL_SOCKET and option == SO_LINGER:
+            # Two ints: whether, and seconds; what is sent is never forgotten by an orderly close.
+            self._abrupt = value[0] != 0 and not any(value[4:8])
         elif level == IPPROTO_TCP and option == TCP_NODELAY:
             self._nodelay = bool(value)
             self._set_options()
@@ -535,5 +540,9 @@ class socket:
         if not isinstance(end, _Closed):
             self._end = _Closed()
             self._end.polls = end.polls
-            end.close()
+            if self._abrupt and isinstance(end, _Connection) and end.connected and not end.gone:
+                end.connection.abort()
+            else:
+                end.close()
             self._end.changed()
+            _waiting.settle(end.left)

@@ -23,7 +23,7 @@ The law: what is imported is in the image, and nothing else is.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
-- A service that imports `socket` or `network` and composes no stack of its own gets runtime/network.py.
+- A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 
 Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
