@@ -57,20 +57,22 @@ def initial_window(mss: int) -> int:
 
 
 @micropython.viper
-def start(block: ptr32, lost: int):
+def start(block_, lost: int):
     """`lost`: our SYN or SYN-ACK had to be sent again, which RFC 5681 3.1 takes for congestion."""
+    block = ptr32(block_)
     mss = block[MSS]
     block[CWND] = mss if lost else int(initial_window(mss))
     block[SSTHRESH] = INFINITE
     block[ACKED] = 0
     block[CWR_SEQ] = block[SND_UNA]
-    cubic.reset(block)
-    hystart.reset(block)
+    cubic.reset(block_)
+    hystart.reset(block_)
 
 
 @micropython.viper
-def on_ack(block: ptr32, acked: int, now: int, ms: int):
+def on_ack(block_, acked: int, now: int, ms: int):
     """`acked` bytes are new, snd_una is behind them; `ms`: their round trip, or -1."""
+    block = ptr32(block_)
     cwnd = block[CWND]
     flags = block[FLAGS]
     block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
@@ -87,7 +89,7 @@ def on_ack(block: ptr32, acked: int, now: int, ms: int):
         elif flags & RENO:
             limit = mss << 1
         elif block[SSTHRESH] == INFINITE:
-            divisor = int(hystart.on_ack(block, ms))
+            divisor = int(hystart.on_ack(block_, ms))
             if divisor == 0:
                 block[SSTHRESH] = cwnd
                 return
@@ -108,12 +110,13 @@ def on_ack(block: ptr32, acked: int, now: int, ms: int):
             if cwnd < INFINITE:
                 block[CWND] = cwnd + block[MSS]
         return
-    cubic.grow(block, acked, now)
+    cubic.grow(block_, acked, now)
 
 
 @micropython.viper
-def _reduce(block: ptr32):
+def _reduce(block_):
     """The new threshold.  RFC 5681 (4): half of what is under way; RFC 9438 4.6: 0.7."""
+    block = ptr32(block_)
     mss = block[MSS]
     if block[FLAGS] & RENO:
         block[PRIOR_CWND] = block[CWND]
@@ -121,48 +124,52 @@ def _reduce(block: ptr32):
         threshold = block[SCRATCH] >> 1
         block[ACKED] = 0
     else:
-        threshold = int(cubic.reduced(block))
+        threshold = int(cubic.reduced(block_))
     if threshold < mss << 1:
         threshold = mss << 1
     block[SSTHRESH] = threshold
 
 
 @micropython.viper
-def on_loss(block: ptr32):
+def on_loss(block_):
     """RFC 5681 3.2 (2), 6675 5 (4.2): threshold and window come down together."""
-    _reduce(block)
+    block = ptr32(block_)
+    _reduce(block_)
     block[CWND] = block[SSTHRESH]
 
 
 @micropython.viper
-def on_timeout(block: ptr32):
+def on_timeout(block_):
     """RFC 5681 3.1: one segment.  A second timeout of the same data says nothing new."""
+    block = ptr32(block_)
     if block[BACKOFF] == 0 or block[FLAGS] & TIMED_OUT == 0:
-        _reduce(block)
+        _reduce(block_)
     block[CWND] = block[MSS]
     block[ACKED] = 0
 
 
 @micropython.viper
-def on_ecn(block: ptr32):
+def on_ecn(block_):
     """RFC 3168 6.1.2: an ECE.  Once per window of data, and not in addition to a loss."""
+    block = ptr32(block_)
     block[SCRATCH] = block[SND_UNA] - block[CWR_SEQ]
     if block[SCRATCH] < 0 or block[FLAGS] & (RECOVERING | TIMED_OUT):
         return
-    _reduce(block)
+    _reduce(block_)
     block[CWND] = block[SSTHRESH]
     block[CWR_SEQ] = block[SND_MAX]
     block[FLAGS] |= CWR_DUE
 
 
 @micropython.viper
-def before_sending(block: ptr32, now: int):
+def before_sending(block_, now: int):
     """RFC 5681 4.1: a connection that sent nothing for an RTO begins with the initial window."""
+    block = ptr32(block_)
     if block[SND_UNA] == block[SND_MAX]:
         silence = (now - block[SENT_AT]) & MASK
         if silence > block[RTO]:
             window = int(initial_window(block[MSS]))
             if block[CWND] > window:
                 block[CWND] = window
-            cubic.idle(block, silence)
+            cubic.idle(block_, silence)
     block[SENT_AT] = now

@@ -40,7 +40,8 @@ MASK = const(0x3FFFFFFF)
 
 
 @micropython.viper
-def reset(block: ptr32):
+def reset(block_):
+    block = ptr32(block_)
     block[W_MAX] = 0
     block[EPOCH] = -1
     block[TARGET_AT] = -1
@@ -48,8 +49,9 @@ def reset(block: ptr32):
 
 
 @micropython.viper
-def reduced(block: ptr32) -> int:
+def reduced(block_) -> int:
     """RFC 9438 4.6 and 4.7; the new slow start threshold: 0.7 of the window."""
+    block = ptr32(block_)
     cwnd = block[CWND]
     block[PRIOR_CWND] = cwnd
     # 4.7 fast convergence: a flow that gets less than last time makes room for others.
@@ -63,8 +65,9 @@ def reduced(block: ptr32) -> int:
 
 
 @micropython.viper
-def idle(block: ptr32, ms: int):
+def idle(block_, ms: int):
     """RFC 9438 5.8: time in which nothing was sent does not let the window grow."""
+    block = ptr32(block_)
     if block[EPOCH] >= 0:
         block[EPOCH] = (block[EPOCH] + ms) & MASK
 
@@ -92,8 +95,9 @@ def cube(ms: int, mss: int) -> int:
 
 
 @micropython.viper
-def begin(block: ptr32, now: int):
+def begin(block_, now: int):
     """The first acknowledgement of a stage of congestion avoidance (RFC 9438 4.2)."""
+    block = ptr32(block_)
     cwnd = block[CWND]
     mss = block[MSS]
     block[EPOCH] = now
@@ -118,8 +122,9 @@ def begin(block: ptr32, now: int):
 
 
 @micropython.viper
-def aim(block: ptr32, now: int):
+def aim(block_, now: int):
     """TARGET: the cubic one round trip ahead, between cwnd and 1.5 cwnd (RFC 9438 4.2)."""
+    block = ptr32(block_)
     cwnd = block[CWND]
     away = ((now - block[EPOCH]) & MASK) + (block[SRTT] >> 3) - block[K]
     if away < 0:
@@ -139,13 +144,14 @@ def aim(block: ptr32, now: int):
 
 
 @micropython.viper
-def grow(block: ptr32, acked: int, now: int):
+def grow(block_, acked: int, now: int):
+    block = ptr32(block_)
     mss = block[MSS]
     if block[EPOCH] < 0:
-        begin(block, now)
+        begin(block_, now)
         block[TARGET_AT] = -1
     if block[TARGET_AT] != now:
-        aim(block, now)
+        aim(block_, now)
     cwnd = block[CWND]
 
     # 4.3: the Reno-friendly region.  Alpha is 9/17, and 1 once the old window is reached again.

@@ -29,8 +29,9 @@ CWR_DUE = const(0x40)
 
 
 @micropython.viper
-def received(block: ptr32, bits: int, marked: int, length: int):
+def received(block_, bits: int, marked: int, length: int):
     """`marked`: the datagram came with CE; `length`: its payload."""
+    block = ptr32(block_)
     if block[FLAGS] & ECN == 0 or bits & TCP_SYN:
         return
     if length:
@@ -40,19 +41,21 @@ def received(block: ptr32, bits: int, marked: int, length: int):
         if marked:
             block[FLAGS] |= ECE_DUE
     if bits & TCP_ECE and bits & TCP_ACK:
-        congestion.on_ecn(block)
+        congestion.on_ecn(block_)
 
 
 @micropython.viper
-def answer(block: ptr32) -> int:
+def answer(block_) -> int:
+    block = ptr32(block_)
     if block[FLAGS] & ECE_DUE:
         return TCP_ECE
     return 0
 
 
 @micropython.viper
-def announce(block: ptr32) -> int:
+def announce(block_) -> int:
     """6.1.2: the first new data after the reduction says that it has happened."""
+    block = ptr32(block_)
     if block[FLAGS] & CWR_DUE:
         block[FLAGS] &= ~CWR_DUE
         return TCP_CWR
@@ -60,7 +63,8 @@ def announce(block: ptr32) -> int:
 
 
 @micropython.viper
-def codepoint(block: ptr32) -> int:
+def codepoint(block_) -> int:
+    block = ptr32(block_)
     if block[FLAGS] & ECN:
         return ECT0
     return 0

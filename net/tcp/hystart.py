@@ -31,7 +31,8 @@ COUNTS = const(100)  # samples in this round, and 0x100 for each conservative ro
 
 
 @micropython.viper
-def reset(block: ptr32):
+def reset(block_):
+    block = ptr32(block_)
     block[ROUND_END] = block[SND_MAX]
     block[ROUND_MIN] = INFINITE
     block[LAST_MIN] = INFINITE
@@ -40,7 +41,8 @@ def reset(block: ptr32):
 
 
 @micropython.viper
-def on_ack(block: ptr32, ms: int) -> int:
+def on_ack(block_, ms: int) -> int:
+    block = ptr32(block_)
     block[SCRATCH] = block[SND_UNA] - block[ROUND_END]
     if block[SCRATCH] >= 0:
         # A round has passed (4.2): everything that was under way at its beginning has arrived.

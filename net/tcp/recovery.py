@@ -69,8 +69,9 @@ ANY_STATE = const(0x9001800)  # RECOVERING | TIMED_OUT | FORCED | RESCUED
 
 
 @micropython.viper
-def start(block: ptr32):
+def start(block_):
     """A new connection, before its SYN: nothing is lost, nothing was ever repaired."""
+    block = ptr32(block_)
     block[RECOVER] = block[ISS]
     block[HIGH_RXT] = block[ISS]
     block[DUPACKS] = 0
@@ -79,13 +80,14 @@ def start(block: ptr32):
 
 
 @micropython.viper
-def acknowledged(block: ptr32, acked: int, now: int, ms: int):
+def acknowledged(block_, acked: int, now: int, ms: int):
+    block = ptr32(block_)
     flags = block[FLAGS]
     if block[SACKED]:
-        scoreboard.trim(block)
+        scoreboard.trim(block_)
     if flags & (RECOVERING | TIMED_OUT) == 0:
         block[DUPACKS] = 0
-        congestion.on_ack(block, acked, now, ms)
+        congestion.on_ack(block_, acked, now, ms)
         return
     block[SCRATCH] = block[SND_UNA] - block[RECOVER]
     done = 0
@@ -96,7 +98,7 @@ def acknowledged(block: ptr32, acked: int, now: int, ms: int):
         block[SCRATCH] = block[SND_NXT] - block[SND_UNA]
         if block[SCRATCH] < 0:
             block[SND_NXT] = block[SND_UNA]
-        congestion.on_ack(block, acked, now, ms)
+        congestion.on_ack(block_, acked, now, ms)
         if done:
             block[FLAGS] &= ~ANY_STATE
             block[SND_NXT] = block[SND_MAX]
@@ -132,8 +134,9 @@ def acknowledged(block: ptr32, acked: int, now: int, ms: int):
 
 
 @micropython.viper
-def duplicate(block: ptr32, new: int, now: int):
+def duplicate(block_, new: int, now: int):
     """`new`: bytes that SACK has newly covered."""
+    block = ptr32(block_)
     flags = block[FLAGS]
     if flags & TIMED_OUT:
         return
@@ -148,7 +151,7 @@ def duplicate(block: ptr32, new: int, now: int):
         # RFC 6675 5 (2): three segments' worth may have come together.
         if flags & SACK_OK == 0 or block[SACKED] == 0:
             return
-        if int(scoreboard.first_lost(block)) == 0:
+        if int(scoreboard.first_lost(block_)) == 0:
             return
     # RFC 6582 3.2 (2): not again for what was lost before (a timeout has set RECOVER, too).
     block[SCRATCH] = block[SND_UNA] - block[RECOVER]
@@ -157,7 +160,7 @@ def duplicate(block: ptr32, new: int, now: int):
     if block[SCRATCH] == 0 and block[RECOVER] != block[ISS] and flags & SACK_OK == 0:
         # Without SACK duplicates may be those of what was sent twice: wait for one beyond it.
         return
-    congestion.on_loss(block)
+    congestion.on_loss(block_)
     block[RECOVER] = block[SND_MAX]
     block[HIGH_RXT] = block[SND_UNA]
     if flags & SACK_OK == 0:
@@ -167,11 +170,12 @@ def duplicate(block: ptr32, new: int, now: int):
 
 
 @micropython.viper
-def allowed(block: ptr32) -> int:
+def allowed(block_) -> int:
     """Bytes that congestion control lets out now; and a note whether that is what holds us back.
 
     To be asked when there is something to be sent.
     """
+    block = ptr32(block_)
     flags = block[FLAGS]
     window = block[CWND]
     if flags & SACK_OK == 0 and flags & TIMED_OUT == 0:
@@ -189,7 +193,7 @@ def allowed(block: ptr32) -> int:
         block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
         pipe = block[SCRATCH]
     else:
-        pipe = int(scoreboard.set_pipe(block))
+        pipe = int(scoreboard.set_pipe(block_))
     if window - pipe >= block[MSS]:
         block[FLAGS] = flags & ~CWND_LIMITED
         return window - pipe
@@ -200,26 +204,27 @@ def allowed(block: ptr32) -> int:
 
 
 @micropython.viper
-def next_hole(block: ptr32) -> int:
+def next_hole(block_) -> int:
     """What is to be sent again, into HOLE and HOLE_LENGTH; 0: nothing, or not now."""
+    block = ptr32(block_)
     flags = block[FLAGS]
     if flags & (RECOVERING | TIMED_OUT) == 0:
         return 0
     if flags & FORCED:
         # The segment at snd_una, whatever the window.
-        return int(scoreboard.beyond(block, 0))
-    if flags & (SACK_OK | TIMED_OUT) == 0 or int(allowed(block)) < block[MSS]:
+        return int(scoreboard.beyond(block_, 0))
+    if flags & (SACK_OK | TIMED_OUT) == 0 or int(allowed(block_)) < block[MSS]:
         return 0
     una = block[SND_UNA]
     if flags & TIMED_OUT:
         block[SCRATCH] = block[SND_NXT] - una
-        length = int(scoreboard.beyond(block, block[SCRATCH]))
+        length = int(scoreboard.beyond(block_, block[SCRATCH]))
         if length == 0:
             block[SND_NXT] = block[SND_MAX]
         return length
     # RFC 6675 4, NextSeg.
     block[SCRATCH] = block[HIGH_RXT] - una
-    hole = int(scoreboard.hole_at(block, block[SCRATCH]))
+    hole = int(scoreboard.hole_at(block_, block[SCRATCH]))
     if hole == LOST:
         return block[HOLE_LENGTH]  # (1)
     block[SCRATCH] = block[SND_MAX] - una
@@ -231,7 +236,7 @@ def next_hole(block: ptr32) -> int:
     if flags & RESCUED:
         return 0
     # (4): once, the last segment that is not known to have arrived.
-    low = int(highest_range(block))
+    low = int(highest_range(block_))
     if flight <= low:
         return 0
     if flight - low > block[MSS]:
@@ -242,8 +247,9 @@ def next_hole(block: ptr32) -> int:
 
 
 @micropython.viper
-def highest_range(block: ptr32) -> int:
+def highest_range(block_) -> int:
     """Where the highest range ends, or what was sent again, whichever is higher; from snd_una."""
+    block = ptr32(block_)
     block[SCRATCH] = block[HIGH_RXT] - block[SND_UNA]
     high = block[SCRATCH]
     count = block[SACKED]
@@ -255,16 +261,17 @@ def highest_range(block: ptr32) -> int:
 
 
 @micropython.viper
-def resent(block: ptr32, length: int):
+def resent(block_, length: int):
     """So much was sent again of the hole."""
+    block = ptr32(block_)
     flags = block[FLAGS]
     block[RETRANSMITS] += 1
-    rtt.resent(block)
+    rtt.resent(block_)
     end = block[SND_UNA] + block[HOLE] + length
     if flags & TIMED_OUT:
         block[SND_NXT] = end
     elif flags & RECOVERING:
-        if flags & FORCED == 0 and block[HOLE] >= int(highest_range(block)):
+        if flags & FORCED == 0 and block[HOLE] >= int(highest_range(block_)):
             # That was the rescue: HighRxt stays (RFC 6675 4).
             block[FLAGS] = flags | RESCUED
             return
@@ -273,15 +280,16 @@ def resent(block: ptr32, length: int):
 
 
 @micropython.viper
-def timed_out(block: ptr32, now: int):
+def timed_out(block_, now: int):
     """RFC 5681 3.1, 6298 5.4 to 5.6: begin again at snd_una, with one segment."""
-    congestion.on_timeout(block)
+    block = ptr32(block_)
+    congestion.on_timeout(block_)
     # RFC 2018 8: a receiver may drop what it has acknowledged selectively; after the second
     # timeout in a row, or where it shows at once, nothing it said counts any more.
     if block[BACKOFF]:
         block[SACKED] = 0
-    scoreboard.trim(block)
-    rtt.backoff(block)
+    scoreboard.trim(block_)
+    rtt.backoff(block_)
     block[RECOVER] = block[SND_MAX]
     block[SND_NXT] = block[SND_UNA]
     block[DUPACKS] = 0

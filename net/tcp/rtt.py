@@ -45,7 +45,8 @@ MASK = const(0x3FFFFFFF)
 
 
 @micropython.viper
-def start(block: ptr32):
+def start(block_):
+    block = ptr32(block_)
     block[SRTT] = 0
     block[RTTVAR] = 0
     block[RTO] = RTO_FIRST
@@ -55,8 +56,9 @@ def start(block: ptr32):
 
 
 @micropython.viper
-def sample(block: ptr32, ms: int):
+def sample(block_, ms: int):
     """RFC 6298 (2.2) and (2.3): one measurement; it ends a backoff, too."""
+    block = ptr32(block_)
     if ms < 1:
         ms = 1  # the granularity of the clock
     srtt = block[SRTT]
@@ -86,16 +88,18 @@ def sample(block: ptr32, ms: int):
 
 
 @micropython.viper
-def sent(block: ptr32, now: int):
+def sent(block_, now: int):
     """New data went out and ends at snd_max; with timestamps there is nothing to do."""
+    block = ptr32(block_)
     if block[RTT_AT] < 0:
         block[RTT_AT] = now
         block[RTT_SEQ] = block[SND_MAX]
 
 
 @micropython.viper
-def acknowledged(block: ptr32, now: int, echoed: int) -> int:
+def acknowledged(block_, now: int, echoed: int) -> int:
     """What the acknowledgement says about the round trip: milliseconds, or -1."""
+    block = ptr32(block_)
     block[SCRATCH] = block[SND_UNA] - block[RTT_SEQ]
     measured = -1
     if echoed >= 0:
@@ -114,18 +118,20 @@ def acknowledged(block: ptr32, now: int, echoed: int) -> int:
         block[RTT_AT] = -1
         if measured > BELIEVABLE:
             return -1
-    sample(block, measured)
+    sample(block_, measured)
     return measured
 
 
 @micropython.viper
-def resent(block: ptr32):
+def resent(block_):
     """Karn: whether the first or the second copy is acknowledged nobody can tell."""
+    block = ptr32(block_)
     block[RTT_AT] = -1
 
 
 @micropython.viper
-def backoff(block: ptr32):
+def backoff(block_):
+    block = ptr32(block_)
     rto = block[RTO] << 1
     most = int(TCP_RTO_MAX_MS)
     if rto > most:
@@ -136,6 +142,7 @@ def backoff(block: ptr32):
 
 
 @micropython.viper
-def handshake_lost(block: ptr32):
+def handshake_lost(block_):
+    block = ptr32(block_)
     if block[RTO] < RTO_AFTER_LOST_SYN:
         block[RTO] = RTO_AFTER_LOST_SYN

@@ -45,12 +45,14 @@ TIMED_OUT = const(0x1000)
 
 
 @micropython.viper
-def clear(block: ptr32):
+def clear(block_):
+    block = ptr32(block_)
     block[SACKED] = 0
 
 
 @micropython.viper
-def update(block: ptr32, out: ptr32) -> int:
+def update(block_, out: ptr32) -> int:
+    block = ptr32(block_)
     una = block[SND_UNA]
     block[SCRATCH] = block[SND_MAX] - una
     flight = block[SCRATCH]
@@ -124,12 +126,13 @@ def update(block: ptr32, out: ptr32) -> int:
 
 
 @micropython.viper
-def trim(block: ptr32) -> int:
+def trim(block_) -> int:
     """Forget what lies below snd_una.
 
     An acknowledgement that ends inside a range, or at its beginning, is that of a receiver that has
     thrown data away (RFC 2018 8): then nothing it said counts any more.
     """
+    block = ptr32(block_)
     count = block[SACKED]
     una = block[SND_UNA]
     gone = 0
@@ -155,7 +158,8 @@ def trim(block: ptr32) -> int:
 
 
 @micropython.viper
-def first_lost(block: ptr32) -> int:
+def first_lost(block_) -> int:
+    block = ptr32(block_)
     count = block[SACKED]
     if count >= DUP_THRESH:
         return 1
@@ -171,8 +175,9 @@ def first_lost(block: ptr32) -> int:
 
 
 @micropython.viper
-def set_pipe(block: ptr32) -> int:
+def set_pipe(block_) -> int:
     """RFC 6675 4, SetPipe: bytes believed to be in the network."""
+    block = ptr32(block_)
     una = block[SND_UNA]
     i = block[SACKED]
     flags = block[FLAGS]
@@ -226,11 +231,12 @@ def set_pipe(block: ptr32) -> int:
 
 
 @micropython.viper
-def hole_at(block: ptr32, start: int) -> int:
+def hole_at(block_, start: int) -> int:
     """The first gap below a range at or above distance `start`: into HOLE and HOLE_LENGTH.
 
     -> 0: there is none; 1: there is; 2: there is, and it is lost.
     """
+    block = ptr32(block_)
     una = block[SND_UNA]
     count = block[SACKED]
     i = 0
@@ -261,9 +267,10 @@ def hole_at(block: ptr32, start: int) -> int:
 
 
 @micropython.viper
-def beyond(block: ptr32, start: int) -> int:
+def beyond(block_, start: int) -> int:
     """After a timeout: the first distance at or above `start` that no range covers, and the room up
     to the next range, at most one segment, into HOLE and HOLE_LENGTH.  0: nothing is left."""
+    block = ptr32(block_)
     una = block[SND_UNA]
     block[SCRATCH] = block[SND_MAX] - una
     end = block[SCRATCH]
