@@ -44,8 +44,9 @@ What transports are made with, `Udp(stack)` and `Tcp(stack)`, and anybody else m
     stack.is_local(address) -> bool
     stack.interfaces              each with nic, name, ethernet
 
-Into a transport go the slots `output`, `allocate`, and, if it has them, `long_output` and `refuse`;
-again when an interface is attached, then `transport.rewired()` is called, if there is such.
+Into a transport go the slots `allocate`, `output`, and, if it has them, `output6`, for packets with
+flag IP6, `long_output` and `refuse`; again when an interface is attached, then
+`transport.rewired()` is called, if there is such.
 
 What a service sees: inet.udp, inet.tcp, inet.attach(nic, ...), inet.on_configured,
 inet.when_configured(callback), inet.counters, inet.drops; and what settings, DHCP and routers say
@@ -156,6 +157,10 @@ class Stack:
                 continue
             transport.allocate = self.allocate
             transport.output = self.way.output
+            if hasattr(transport, "output6"):
+                # It looks at the flag itself, which is cheaper than a fork.
+                transport.output = self.families[0].output
+                transport.output6 = self.families[-1].output
             if hasattr(transport, "long_output"):
                 transport.long_output = self.way.send_long
             if hasattr(transport, "refuse"):

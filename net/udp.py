@@ -39,8 +39,8 @@ What a service sees:
     socket.callback                           slot, may be replaced at any time
 
 Receive, callback, reply or answer allocate nothing.
-Above: services, DHCP, DNS; net/udp_socket.py has what they send with.  Below: `output`, of one
-family or of both; sideways: ICMP (port unreachable, both ways).
+Above: services, DHCP, DNS; net/udp_socket.py has what they send with.  Below: `output`, `output6`;
+sideways: ICMP (port unreachable, both ways).
 A multicast that an interface hears goes to the socket of its port, whoever joined the group.
 Left out: connected sockets, several sockets on one port, UDP-Lite.
 """
@@ -106,6 +106,7 @@ class Udp:
         # Slots: out; sideways.
         self.allocate = None
         self.output = None
+        self.output6 = None
         self.long_output = self.no_long_output
         self.refuse = self.ignore
 

@@ -5,7 +5,7 @@ datagram; what they need hangs on the socket itself, everything else on its `Aim
 an object makes all of them slower to find.
 
 Made by Udp.bind, when all is wired; by DHCP for itself.
-Above: services.  Below: udp.output, which knows the families; here a flag of the packet says which.
+Above: services.  Below: `output` and `output6` of udp.
 """
 
 import micropython
@@ -86,6 +86,7 @@ class Socket:
         udp = self.udp
         self.packet = udp.allocate
         self.output = udp.output
+        self.output6 = udp.output6
         self.offload = udp.offload
 
     def unheard(self, socket, address, port, kind):
@@ -211,24 +212,26 @@ class Socket:
             total = (total & 0xFFFF) + (total >> 16)
             out[(OUT_SEGMENT >> 1) + 3] = total + (total >> 16)
             out[FLAGS >> 1] |= PARTIAL
+        else:
+            total += ours + theirs + length
+            i = BODY >> 1
+            last = end >> 1
+            while i + 4 <= last:
+                total += out[i] + out[i + 1] + out[i + 2] + out[i + 3]
+                i += 4
+            while i < last:
+                total += out[i]
+                i += 1
+            if end & 1:
+                total += ptr8(out)[end - 1]
+            total = (total & 0xFFFF) + (total >> 16)
+            total = (total + (total >> 16)) & 0xFFFF
+            # A checksum of zero would mean that there is none (RFC 768).
+            out[(OUT_SEGMENT >> 1) + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
+        if out[FLAGS >> 1] & IP6:
+            self.output6(packet)
+        else:
             self.output(packet)
-            return
-        total += ours + theirs + length
-        i = BODY >> 1
-        last = end >> 1
-        while i + 4 <= last:
-            total += out[i] + out[i + 1] + out[i + 2] + out[i + 3]
-            i += 4
-        while i < last:
-            total += out[i]
-            i += 1
-        if end & 1:
-            total += ptr8(out)[end - 1]
-        total = (total & 0xFFFF) + (total >> 16)
-        total = (total + (total >> 16)) & 0xFFFF
-        # A checksum of zero would mean that there is none (RFC 768).
-        out[(OUT_SEGMENT >> 1) + 3] = total ^ 0xFFFF if total != 0xFFFF else 0xFFFF
-        self.output(packet)
 
     @micropython.viper
     def address(self, datagram, packet) -> int:
