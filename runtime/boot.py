@@ -19,12 +19,16 @@ from runtime.timers import Timers
 
 # An image has a driver if it has what the driver is for.
 DRIVERS = ("drivers.virtio.rng", "drivers.virtio.net")
+SECRETS = "os.entropy"  # in an image whose service uses os.urandom (runtime/library/os)
 LAST_WORDS_MS = 100  # how long the end waits for the last packets to leave
 
 
 def main():
     machine = make_machine()
     find_devices(machine)
+    if find(SECRETS) and not machine.entropy.seeded:
+        machine.log.error("%s needs numbers that nobody can guess: not started", image.NAME)
+        metal.exit(1)
     try:
         image.service.start(machine)
         machine.log.debug("%s started", image.NAME)
