@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 
 ROWS = (
-    Row("size", "dns.img without zone data", "bytes", 158_000, 120_000),
+    Row("size", "dns.img without zone data, UDP over IPv4 alone", "bytes", 158_000, 120_000),
     Row("size-zone", "dns.img with the 10,000-record zone", "bytes", 300_000, 200_000),
     Row("memory", "smallest -m that serves the zone under load", "KiB", 8192, 3072),
     Row("boot", "guest instructions, entry to first answer", "insn", 15_000_000, 5_000_000),
@@ -48,6 +48,10 @@ ROWS = (
     Row("segment", "TCP receive, guest instructions per full segment", "insn", 6_000, 2_500),
     Row("bulk-in", "bulk TCP from Linux, guest instructions per KiB", "insn", 1_500, 500),
     Row("bulk-out", "bulk TCP to Linux, guest instructions per KiB", "insn", 1_500, 500),
+    Row("http", "HTTP page, keep-alive, guest instructions", "insn", 35_000, 15_000),
+    Row("http-connect", "new connection, HTTP page, close", "insn", 150_000, 60_000),
+    Row("http-heap", "heap bytes allocated per HTTP request", "bytes", 0, 0),
+    Row("http-size", "http.img without the site", "bytes", 200_000, 150_000),
     Row("busy-ping", "ping while a callback computes, 99th percentile", "ms", 20, 2),
     Row("busy-connect", "new connection meanwhile, 99th percentile", "ms", 20, 2),
 )

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import images, load, stub
+from tests.support import images, load, stub, web
 from tests.support.bulk import MIB, SERVICE, WHOLE, Bulk
 from tests.support.instructions import ADDRESS, Lab, entry
 from tests.support.meter import Metered
@@ -28,6 +28,7 @@ def measure(name, quick=False):
     """Measure a row; those that come with it are returned, too."""
     together = {"size-zone": size, "query": cost, "ping": cost, "malformed": flood}
     together |= {"bulk-in": bulk_in, "bulk-out": bulk_out, "busy-ping": busy, "busy-connect": busy}
+    together |= {"http-connect": http, "http-heap": http_heap, "http-size": http_size}
     return together.get(name, globals().get(name))(quick)
 
 
@@ -40,7 +41,8 @@ def size(quick):
     with tempfile.TemporaryDirectory() as folder:
         zone = Path(folder) / "small.zone"
         zone.write_text(SMALL_ZONE)
-        without = content(images.build("dns", "--set", f"zone={zone}") / "dns.img")
+        words = ("--set", f"zone={zone}", "--set", "protocols=udp4")
+        without = content(images.build("dns", *words) / "dns.img")
     return {
         "size": {"value": without},
         "size-zone": {"value": content(images.build("dns") / "dns.img")},
@@ -212,3 +214,30 @@ def busy(quick):
         note = f"median {median:.2f} ms, {len(times)} times, a million instructions for a ms"
         results["busy-" + name] = {"value": round(slow, 2), "note": note}
     return results
+
+
+def http(quick):
+    """A page of services/site: on a connection that stays, and on one of its own."""
+    count = 100 if quick else 1000
+    with Lab(images.build("http") / "http.elf") as lab:
+        lab.first(web.visitor(lab, timeout=0.5))
+        time.sleep(5)
+        stays, mean = lab.cost(web.getter(lab), count)
+        comes, mean_comes = lab.cost(web.visitor(lab), count // 2)
+    return {
+        "http": {"value": stays, "mean": mean, "note": f"mean {mean:,.0f}"},
+        "http-connect": {"value": comes, "mean": mean_comes, "note": f"mean {mean_comes:,.0f}"},
+    }
+
+
+def http_heap(quick):
+    count = 2000 if quick else 20_000
+    with web.MeteredWeb() as metered:
+        return {"http-heap": {"value": metered.allocated(count) / count}}
+
+
+def http_size(quick):
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "index.html").write_text("")
+        image = images.build("http", "--set", f"site={folder}") / "http.img"
+    return {"http-size": {"value": content(image)}}
