@@ -2,12 +2,15 @@
 
     getter(lab, "/")         on one connection that stays
     visitor(lab, "/")        on a new connection each time, which the client closes
+
+MeteredWeb is the server whose heap is watched (metered_web.py).
 """
 
 import socket
 import time
 
-from tests.support.instructions import ADDRESS
+from tests.support import images, load
+from tests.support.instructions import ADDRESS, MAC, Lab
 
 REQUEST = "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n"
 
@@ -67,3 +70,41 @@ def visitor(lab, path="/", timeout=2):
         return right
 
     return ask
+
+
+class MeteredWeb:
+    def __init__(self):
+        service = str(images.ROOT / "tests" / "support" / "metered_web.py")
+        self.lab = Lab(images.build(service) / "metered_web.elf", icount="")
+        self.frames = load.Frames(self.lab.namespace)
+        self.lab.first(visitor(self.lab, timeout=0.5))
+        # What happens once: paths to neighbours, the announcements of our address (RFC 5227).
+        time.sleep(5)
+
+    def read(self):
+        """Bytes of the heap in use."""
+        text = self.lab.machine.text
+        seen = text.count("heap ")
+        ours = bytes.fromhex(MAC.replace(":", ""))
+        self.frames.send(ours + self.frames.mac + b"\x88\xb5" + bytes(46))
+        self.lab.machine.wait_until(lambda text: text[: text.rfind("\n") + 1].count("heap ") > seen)
+        return int(self.lab.machine.text.rsplit("heap ", 1)[1].split()[0])
+
+    def allocated(self, count, path="/"):
+        """Bytes that so many requests on one connection have allocated."""
+        ask = getter(self.lab, path)
+        for pause in (2, 0):  # what happens once in a connection, in its first second of rest
+            for _ in range(100):
+                assert ask()
+            time.sleep(pause)
+        self.read()
+        first, before = self.read(), self.read()
+        for _ in range(count):
+            assert ask()
+        return self.read() - before - (before - first)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lab.close()
