@@ -84,6 +84,10 @@ COPY = const(1)
 # Shorter bytes are copied, so that small writes share segments and descriptors.
 WORTH_A_REFERENCE = const(512)
 MASK = const(0x3FFFFFFF)
+# MicroPython looks for its own names one by one: here they are found at once.
+_len = len
+_type = type
+_bytes = bytes
 # Words of a listener's cells.
 WAITING = const(0)
 BACKLOG = const(1)
@@ -121,11 +125,12 @@ class Connection:
     # Data.
 
     def write(self, data, offset=0, length=-1):
+        there = _len(data) - offset
         if length < 0:
-            length = len(data) - offset
-        if offset < 0 or length < 0 or offset + length > len(data):
+            length = there
+        if offset < 0 or length < 0 or length > there:
             raise ValueError("write: there are not so many bytes")
-        if length >= WORTH_A_REFERENCE and type(data) is bytes:
+        if length >= WORTH_A_REFERENCE and _type(data) is _bytes:
             return self.put(data, offset, length, REFERENCE)
         return self.put(data, offset, length, COPY)
 

@@ -41,6 +41,8 @@ ALL = const(0x3FFFFFFF)
 END = const(8)
 TAIL = const(64)
 PIECE_COUNT = const(74)
+PIECE = const(76)
+PIECES = const(3)
 SIZE = const(2048)
 
 
@@ -219,6 +221,7 @@ class SendQueue:
         """Add `length` bytes, from the `skip`-th on, to a packet; returns how many it has taken."""
         out = ptr8(packet.buffer)
         head = ptr16(out)
+        tail = ptr32(out)
         spans = ptr32(self.spans)
         objects = self.objects
         end = int(head[END >> 1])
@@ -240,16 +243,28 @@ class SendQueue:
                 n = left
             at = _FIRST + 3 * i
             done = 0
-            worth = gathers != 0 and n >= WORTH_A_PIECE and spans[at + _KIND] == REFERENCE
-            if worth and packet.append(objects[i], position, n):
+            count = int(head[PIECE_COUNT >> 1])
+            if (
+                gathers != 0
+                and n >= WORTH_A_PIECE
+                and count < PIECES
+                and spans[at + _KIND] == REFERENCE
+            ):
+                # As packet.append does.
+                pieces = packet.pieces
+                pieces[count] = objects[i]
+                tail[(PIECE >> 2) + (count << 1)] = position
+                tail[(PIECE >> 2) + (count << 1) + 1] = n
+                tail[TAIL >> 2] += n
+                head[PIECE_COUNT >> 1] = count + 1
                 done = n
             if done == 0:
-                if int(head[PIECE_COUNT >> 1]):
+                if count:
                     # What is copied cannot follow a tail.
                     if begin + length > SIZE:
                         break
                     gathers = 0
-                    ptr32(head)[TAIL >> 2] = 0
+                    tail[TAIL >> 2] = 0
                     head[PIECE_COUNT >> 1] = 0
                     end = begin
                     i = first
@@ -279,4 +294,4 @@ class SendQueue:
             position = spans[_FIRST + 3 * i + _OFFSET]
             n = spans[_FIRST + 3 * i + _LENGTH]
         head[END >> 1] = end
-        return (end - begin) + ptr32(head)[TAIL >> 2]
+        return (end - begin) + tail[TAIL >> 2]

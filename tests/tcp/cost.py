@@ -6,7 +6,8 @@
     request     one HTTP request on a kept connection, the answer 1,041 bytes
     connection  a new connection, that request, and the end
     receive     bulk into the machine, per KiB           transmit    out of it, likewise
-    segment     a full segment of 1,448 bytes, received one at a time
+    segment     a full segment of 1,448 bytes, one at a time: wake-up, ACK and halt included
+    bulk        a full segment in bulk, each handed over by the device as it came
 
 The peer is the Linux kernel on a TAP device with offloads, unless `plain` is one of the names.
 """
@@ -87,6 +88,10 @@ class TcpLab(Lab):
         tcp.sendall(bytes(BULK))
         return (self.settle() - before) / (BULK >> 10)
 
+    def bulk(self):
+        """Per full segment, checksum offloaded, in bulk: the device does not put them together."""
+        return self.receive() * 1448 / 1024
+
     def transmit(self):
         tcp = self.connect(19)
         assert read(tcp, 1 << 20)
@@ -108,14 +113,21 @@ def read(tcp, length):
     return True
 
 
-NAMES = ("request", "connection", "segment", "receive", "transmit")
+NAMES = ("request", "connection", "segment", "bulk", "receive", "transmit")
+WHOLE = tuple(
+    [
+        word
+        for kind in ("tso4", "tso6", "ecn", "ufo")
+        for word in ("-global", f"virtio-net-pci.guest_{kind}=off")
+    ]
+)
 
 
 def main(image, *names):
     offloads = "plain" not in names
     chosen = [name for name in names if name != "plain"] or NAMES
     for name in chosen:
-        with TcpLab(image, offloads) as lab:
+        with TcpLab(image, offloads, extra=WHOLE if name == "bulk" else ()) as lab:
             print(f"{getattr(lab, name)():10.0f}  {name}", flush=True)
 
 
