@@ -225,6 +225,7 @@ def _free_heads(memory, count: int, size: int):
         heads[address + (PAYLOAD >> 1)] = BODY
         heads[address + (END >> 1)] = BODY
         heads[address + (FLAGS >> 1)] = FREE
+        heads[address + (PIECE_COUNT >> 1)] = 0
         address += size >> 1
         count -= 1
 

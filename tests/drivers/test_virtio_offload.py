@@ -66,6 +66,7 @@ def test_a_tail_is_gathered_by_the_device(bench, pieces):
     # The references go when the packet has come back: at the end of the next turn.
     bench.nic.flush()
     assert packet.pieces == [None] * 3
+    assert bench.nic.reclaim()
     assert bench.nic.pool.free == 64
 
 

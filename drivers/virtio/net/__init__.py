@@ -75,6 +75,7 @@ _MERGE = const(23)  # a frame may take several buffers
 _OFFLOADS = const(24)  # as the attribute
 _KEPT = const(25)  # buffers that urgent.py has kept
 _URGENT = const(26)  # frames that were handled while a callback computed
+_TAILS = const(27)  # packets with tails that the device has
 _RX = const(32)
 _TX = const(48)
 _KEEP = const(64)  # of the ring of what is kept

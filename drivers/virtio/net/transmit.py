@@ -24,6 +24,7 @@ _MORE = const(17)  # `service` stopped at its budget and will be called again
 _LINK = const(19)
 _HEADER = const(20)  # length of the device header
 _LIMIT = const(21)  # longest frame to send
+_TAILS = const(27)
 _RX = const(32)
 _TX = const(48)
 
@@ -50,6 +51,7 @@ _FLAGS_AT = const(5)
 _BODY = const(208)
 _LOG2_SIZE = const(11)
 _AWAY = const(0x4000)  # a flag of packets that the device has
+_PIECES_AT = const(37)
 _TAIL_AT = const(16)  # in words
 _MSS_AT = const(17)
 _HOPS_AT = const(18)
@@ -120,6 +122,9 @@ class Transmit:
             index = int(packet.index)
         words = ptr32(cells[_TX + _BUFFERS] + (index << _LOG2_SIZE))
         head = ptr16(words)
+        if head[_PIECES_AT]:
+            self.let_go(packet)  # offload.py
+            cells[_TAILS] -= 1
         head[_PAYLOAD_AT] = _BODY
         head[_END_AT] = _BODY
         head[_FLAGS_AT] = 0

@@ -25,6 +25,7 @@ _HEADER = const(20)
 _MERGE = const(23)
 _KEPT = const(25)
 _URGENT = const(26)
+_TAILS = const(27)
 _RX = const(32)
 _TX = const(48)
 _KEEP = const(64)
@@ -66,6 +67,7 @@ class Urgent:
         cells[_KEEP + _MASK] = size - 1
         cells[_KEEP + _SEEN] = 0
         cells[_KEPT] = 0
+        cells[_TAILS] = 0
         ptr16(ring)[1] = 0
 
     def nothing_urgent(self, packet):
