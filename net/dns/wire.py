@@ -32,9 +32,6 @@ from net.dns.name import Malformed, read_name
 ID = const(0)
 FLAGS = const(2)
 QUESTIONS = const(4)
-ANSWERS = const(6)
-AUTHORITIES = const(8)
-ADDITIONALS = const(10)
 HEADER = const(12)
 
 QUESTION = const(0)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.dns import nsd
 from tests.support.tools import tool
+from tests.tap import test_ip6
 from tests.tap.conftest import KERNEL, OURS, STATIC
 from tests.tap.test_ip6 import Six
 
@@ -66,7 +67,8 @@ def names(client, tmp_path):
     client.server("nsd", "-d", "-c", tmp_path / "nsd.conf")
 
     def answers():
-        done = client.namespace.run("dig", f"@{KERNEL}", "+short", "+tries=1", "web.example.org")
+        words = ("dig", f"@{KERNEL}", "+short", "+tries=1", "web.example.org")
+        done = client.namespace.run(*words, check=False)
         return "192.0.2.1" in done.stdout
 
     client.wait_until(answers)
@@ -87,6 +89,23 @@ def test_rfc7766_a_long_answer_comes_over_tcp(names):
     assert len(found) == 16
     assert set(found) <= {f"192.0.2.{n}" for n in range(1, 200)}
     assert ast.literal_eval(names.ask("drops")).get("resolver.truncated") is None
+
+
+def test_name_servers_are_asked_over_ip6(names, tmp_path):
+    """The same server, known by its other address; then its AAAA records come first."""
+    names.station.process.close()
+    config = (tmp_path / "nsd.conf").read_text()
+    config = config.replace("do-ip6: no", "do-ip6: yes").replace(
+        f"ip-address: {KERNEL}@53", f"ip-address: {test_ip6.KERNEL}@53"
+    )
+    (tmp_path / "nsd6.conf").write_text(config)
+    names.server("nsd", "-d", "-c", tmp_path / "nsd6.conf")
+    words = ("dig", f"@{test_ip6.KERNEL}", "+short", "+tries=1", "web.example.org")
+    names.wait_until(lambda: "192.0.2.1" in names.namespace.run(*words, check=False).stdout)
+    six = (*test_ip6.STATIC, f"dns={test_ip6.KERNEL}")
+    names.station.start(*STATIC, *six, service=PROBE)
+    assert names.ask("lookup www.example.org") == "2001:db8::80 192.0.2.1"
+    assert len(names.ask("lookup many.example.org").split()) == 16
 
 
 # The NTP client and chrony.
@@ -113,6 +132,20 @@ def test_chrony_tells_the_time(client, tmp_path):
     assert abs(error) < 20_000
     assert steps == 1
     assert not [name for name in ast.literal_eval(client.ask("drops")) if name.startswith("ntp.")]
+
+
+def test_rfc2132_8_3_time_servers_come_by_dhcp(client, tmp_path):
+    (tmp_path / "chrony.conf").write_text(CHRONY.format(folder=tmp_path))
+    client.server("chronyd", "-d", "-x", "-u", "root", "-f", tmp_path / "chrony.conf")
+    client.server(
+        *("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--port=0"),
+        *("--interface=tap0", "--bind-interfaces", "--leasefile-ro", "--no-ping"),
+        *(f"--dhcp-range={OURS},{OURS},255.255.255.0,1h", f"--dhcp-option=42,{KERNEL}"),
+    )
+    client.station.start(service=PROBE)
+    client.station.process.wait_for("by DHCP")
+    client.wait_until(lambda: ast.literal_eval(client.ask("clock"))[0])
+    assert abs(ast.literal_eval(client.ask("clock"))[1]) < 20_000
 
 
 # The syslog sender and rsyslog.
@@ -239,6 +272,11 @@ def test_avahi_finds_our_name_and_our_service(client, avahi):
     client.wait_until(browsed)
     assert browsed()[0][9] == '"path=/index.html"'
     assert avahi.run("avahi-resolve", "-a", OURS).split()[-1:] == ["box.local"]
+
+
+def test_avahi_finds_us_over_ip6(client, avahi):
+    client.station.start(*STATIC, *test_ip6.STATIC, "hostname=box", service=PROBE)
+    client.wait_until(lambda: avahi.resolve("box.local", "-6") == [test_ip6.OURS])
 
 
 def test_rfc6762_8_1_avahi_keeps_its_name(client, avahi):
