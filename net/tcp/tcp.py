@@ -126,6 +126,7 @@ EHOSTUNREACH = const(113)
 EADDRINUSE = const(98)
 # ICMP's type << 8 | code of what says that nobody is there: IPv4's protocol and port, IPv6's port.
 HARD = (0x302, 0x303, 0x104)
+TOO_BIG = (0x304, 0x200)
 
 
 class Question:
@@ -482,33 +483,43 @@ class Tcp:
     # Bad news.
 
     def unreachable(self, packet, kind):
-        """An ICMP error; PAYLOAD is where the quoted header begins, DESTINATION whose it was."""
+        """An ICMP error; PAYLOAD is where the quoted header begins, DESTINATION whose it was.
+
+        False: nothing of the kind is under way (RFC 5927 4.1), so it is not to be believed.
+        """
         connection = self.quoted(packet)
-        if not connection:
+        if connection is None:
             self.turn.count(_UNREACHABLE_QUOTE)
-            return
+            return False
+        if kind in TOO_BIG:
+            return True
         block = connection.block
         # RFC 5927 5.2: established connections survive; RFC 1122 4.2.3.9 for the others.
         reason = ECONNREFUSED if kind in HARD else EHOSTUNREACH
         put(block, REASON, reason)
         if word(block, STATE) == SYN_SENT and kind in HARD:
             self.over(connection, reason)
+        return True
 
     def quoted(self, packet):
+        """The connection of a quoted header, if its sequence number is under way; or None."""
         buffer = packet.buffer
         at = packet.payload
-        flags = buffer[FLAGS] & IP6
-        size = 16 if flags else 4
-        remote = buffer[DESTINATION : DESTINATION + size]
-        for connection in self.table.connections:
-            if (
-                connection is not None
-                and connection.block[34:36] == buffer[at : at + 2]
-                and connection.block[32:34] == buffer[at + 2 : at + 4]
-                and connection.block[16 : 16 + size] == remote
-                and quoted(connection.block, buffer, at + 4)
-            ):
-                return connection
+        remote = packet.destination
+        local = self.stack.source_for(remote)
+        if not local:
+            return None
+        question = self.question
+        asked = question.buffer
+        asked[FLAGS] = IP6 if len(remote) == 16 else 0
+        asked[SOURCE : SOURCE + len(remote)] = remote
+        asked[DESTINATION : DESTINATION + len(local)] = local
+        asked[HEAD : HEAD + 2] = buffer[at + 2 : at + 4]
+        asked[HEAD + 2 : HEAD + 4] = buffer[at : at + 2]
+        index = self.table.find(question)
+        connection = self.table.connections[index]
+        if index and quoted(connection.block, buffer, at + 4):
+            return connection
         return None
 
     def path_mtu_changed(self, destination):
