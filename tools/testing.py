@@ -29,6 +29,7 @@ PACKAGES = {
     "curl": "an HTTP client",
     "dbus": "the bus between avahi and its clients",
     "dnsmasq-base": "a DHCP server",
+    "iperf3": "the measure that services/stream is a peer of",
     "iproute2": "network namespaces and TAP devices",
     "iputils-ping": "pings with fragments",
     "make": "MicroPython for Linux",
@@ -38,6 +39,7 @@ PACKAGES = {
     "qemu-system-x86": "virtual machines",
     "rsyslog": "a syslog receiver",
     "util-linux": "unshare, nsenter",
+    "wrk": "many HTTP requests at a time",
 }
 
 # Rung -> what it shows. The order is the order of the ladder.

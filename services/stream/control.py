@@ -41,6 +41,7 @@ STREAM_RESULT = (
     '{"id":%d,"bytes":%d,"retransmits":%d,"jitter":%s,"errors":%d,"packets":%d,'
     '"start_time":0,"end_time":%s}'
 )
+QUIET_MS, PATIENCE = 20, 50  # nothing has come for so long: all is here; not longer than so often
 FIRST_MS = 10_000  # so long a connection may take to say who it is
 
 
@@ -105,6 +106,9 @@ class Test:
         self.input = b""
         self.began = 0
         self.took = 0
+        self.quiet = server.machine.timers.timer(self.exchange)
+        self.heard = -1
+        self.patience = PATIENCE
         connection.on_data = self.receive
         connection.on_close = self.closed
         connection.on_end = self.ended
@@ -141,7 +145,8 @@ class Test:
                 if self.state == PARAM_EXCHANGE:
                     self.prepare(text)
                 else:
-                    self.exchange()
+                    # The client's results are its own business; ours it shows.
+                    self.quiet.start(QUIET_MS)
             else:
                 said = self.input[0]
                 self.input = self.input[1:]
@@ -226,7 +231,13 @@ class Test:
     # Results.
 
     def exchange(self):
-        """The client's results are its own business; ours it shows."""
+        """Our results, when what was under way at the end of the test has arrived."""
+        total = sum([flow.tally.total for flow in self.flows])
+        if total != self.heard and self.patience:
+            self.heard = total
+            self.patience -= 1
+            self.quiet.start(QUIET_MS)
+            return
         seconds = decimal(self.took, 3)
         streams = [
             STREAM_RESULT
@@ -263,6 +274,7 @@ class Test:
         self.finish()
 
     def finish(self):
+        self.quiet.stop()
         if self.server.test is self:
             self.server.test = None
             for flow in self.flows:

@@ -104,7 +104,7 @@ class UdpFlow(Flow):
         number = int.from_bytes(buffer[at + 8 + self.wide : at + 12 + self.wide], "big")
         if number > self.last:
             self.lost += number - self.last - 1
-            self.last = number
+            self.last = self.packets = number
         elif self.lost:
             self.lost -= 1
         transit = (self.uptime_ms() - sent) & MASK
@@ -151,8 +151,6 @@ class UdpFlow(Flow):
 
     def end(self):
         self.timer.stop()
-        if not self.sends:
-            self.packets = self.last
 
     def close(self):
         self.timer.stop()
