@@ -22,7 +22,6 @@ END = const(8)
 FLAGS = const(10)
 PROTOCOL = const(12)
 FRAGMENT = const(14)
-FRAGMENT = const(14)
 SOURCE = const(16)
 DESTINATION = const(32)
 TAIL = const(64)
@@ -33,7 +32,6 @@ OUT_SEGMENT = const(200)
 IP6 = const(0x20)
 PARTIAL = const(0x0100)
 DONT_FRAGMENT = const(0x0040)
-DONT_FRAGMENT = const(0x40)
 TCP = const(6)
 OFFLOAD_CHECKSUM = const(1)
 
@@ -224,8 +222,6 @@ class Segments:
         words[SOURCE >> 2] = block[LOCAL]
         words[DESTINATION >> 2] = block[REMOTE]
         out[PROTOCOL >> 1] = TCP
-        # RFC 1191 3: routers are to say if it is too long.
-        out[FRAGMENT >> 1] = DONT_FRAGMENT
         flags = block[B_FLAGS]
         if flags & IS_IP6:
             out[FLAGS >> 1] |= IP6
