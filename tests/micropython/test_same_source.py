@@ -55,6 +55,7 @@ MODULES = [
     "tcp/test_core_transfer.py",
     "tcp/test_ecn.py",
     "tcp/test_flood.py",
+    "tcp/test_ip6.py",
     "tcp/test_matrix.py",
     "tcp/test_options.py",
     "tcp/test_rfc2018.py",

@@ -1,6 +1,7 @@
 """The other end of a connection, played from a script, on a virtual wire with a virtual clock.
 
-    peer = Peer()                                 our stack at 10.0.0.2, the peer at 10.0.0.1
+    peer = Peer()                                 our stack at 10.0.0.2, the peer at 10.0.0.1;
+                                                  Peer(family=6): 2001:db8::2, 2001:db8::1
     service = peer.listen(80)                     what the service is told is written down there
     peer.send("S", mss=1460)                      inject ...
     peer.expect("S.", ack=1, mss=1460)            ... and expect, at once
@@ -29,11 +30,14 @@ A failure shows the conversation up to there.  MicroPython runs this file as wel
 import struct
 
 from net.inet import Inet
+from net.inet6 import Inet6
 from net.tcp import Tcp
+from tests.support import frames6
 from tests.support.frames import arp, checksum, ethernet, ip
 from tests.support.wire import Host, Nic, World
 
 US, THEM = "10.0.0.2", "10.0.0.1"
+US6, THEM6 = "2001:db8::2", "2001:db8::1"
 LETTERS = "FSRP.UEW"
 MASK = 0xFFFFFFFF
 
@@ -46,6 +50,19 @@ def letters(value):
     return "".join([LETTERS[i] for i in (1, 0, 2, 3, 4, 5, 6, 7) if value >> i & 1])
 
 
+def packed(address):
+    """Bytes of an address of either family."""
+    if ":" in address:
+        return frames6.address(address)
+    return bytes([int(part) for part in address.split(".")])
+
+
+def pseudo(source, destination, length):
+    if len(source) == 16:
+        return source + destination + struct.pack(">II", length, 6)
+    return source + destination + struct.pack(">HH", 6, length)
+
+
 def signed(distance):
     distance &= MASK
     return distance - (1 << 32) if distance >> 31 else distance
@@ -56,8 +73,7 @@ class Segment:
 
     def __init__(self, time, source, destination, body, traffic=0):
         self.time = time
-        pseudo = source + destination + struct.pack(">HH", 6, len(body))
-        assert checksum(pseudo + body) == 0, "TCP checksum"
+        assert checksum(pseudo(source, destination, len(body)) + body) == 0, "TCP checksum"
         fields = struct.unpack(">HHIIBBHHH", body[:20])
         self.source_port, self.destination_port, self.sequence, self.acknowledgement = fields[:4]
         size = fields[4] >> 4 << 2
@@ -164,28 +180,47 @@ class Service:
 
 
 class Wire:
-    """Our stack, and a nic whose frames are those of the peers."""
+    """Our stack, and a nic whose frames are those of the peers.  `family`: 4 or 6."""
 
-    def __init__(self, mtu=1500, packets=64, start=0x100000, **settings):
+    def __init__(self, mtu=1500, packets=64, start=0x100000, family=4, **settings):
         self.world = World(start=start, delay=0)
-        settings.setdefault("address", US + "/24")
+        self.family = family
+        if family == 4:
+            settings.setdefault("address", US + "/24")
+        else:
+            settings.setdefault("address6", US6 + "/64")
+            settings.setdefault("secret6", "00" * 16)
         settings.setdefault("ecn", "off")  # what is not about it is easier to read without
         self.host = Host(self.world, "us", mtu=mtu, packets=packets, **settings)
         self.nic = Nic(self.world, "them", b"\x02\0\0\0\0\x99", mtu)
         self.nic.hear = self.hear
-        self.host.inet = self.inet = Inet(self.host, tcp=Tcp)
+        stack = Inet if family == 4 else Inet6
+        self.host.inet = self.inet = stack(self.host, tcp=Tcp)
         self.peers = []
         self.others = []  # frames that are no segments for one of the peers
         self.world.run(5_000)
-        question = arp(1, self.nic.mac, THEM, b"\0" * 6, US)
-        self.frame(ethernet(b"\xff" * 6, self.nic.mac, 0x0806, question))
+        self.introduce()
         self.others.clear()
+
+    def introduce(self):
+        """Ask for us, so that we know who asks."""
+        if self.family == 4:
+            question = arp(1, self.nic.mac, THEM, b"\0" * 6, US)
+            self.frame(ethernet(b"\xff" * 6, self.nic.mac, 0x0806, question))
+        else:
+            option = frames6.mac_option(1, self.nic.mac)
+            question = frames6.solicitation(THEM6, US6, option)
+            self.frame(frames6.to_group(self.nic.mac, question))
 
     def frame(self, data):
         self.world.send(self.nic, data)
         self.world.run()
 
     def send(self, source, destination, body, traffic):
+        if self.family == 6:
+            body = frames6.ip6(source, destination, 6, body, traffic=traffic)
+            self.frame(ethernet(self.host.nic.mac, self.nic.mac, 0x86DD, body))
+            return
         mac = self.host.nic.mac if destination == US else b"\xff" * 6
         self.frame(
             ethernet(mac, self.nic.mac, 0x0800, ip(source, destination, 6, body, tos=traffic))
@@ -195,25 +230,44 @@ class Wire:
         body = frame[14:]
         if frame[12:14] == b"\x08\0" and body[9] == 6:
             size = (body[0] & 15) << 2
-            segment = Segment(self.world.time, body[12:16], body[16:20], body[size:], body[1])
-            for peer in self.peers:
-                if peer.hears(segment, body[16:20]):
+            if self.segment(body[12:16], body[16:20], body[size:], body[1]):
+                return
+        if frame[12:14] == b"\x86\xdd":
+            if body[6] == 6:
+                traffic = (body[0] << 4 | body[1] >> 4) & 0xFF
+                if self.segment(body[8:24], body[24:40], body[40:], traffic):
                     return
+            elif body[6] == 58 and body[40] == 135:
+                self.advertise(body)
         if frame[12:14] == b"\x08\x06" and body[7] == 1:
             self.answer(body)
         self.others.append(frame)
 
+    def segment(self, source, destination, body, traffic):
+        segment = Segment(self.world.time, source, destination, body, traffic)
+        return any(peer.hears(segment, destination) for peer in self.peers)
+
+    def advertise(self, question):
+        """A neighbour solicitation, likewise."""
+        asked = question[48:64]
+        if asked in [packed(peer.address) for peer in self.peers]:
+            option = frames6.mac_option(2, self.nic.mac)
+            answer = frames6.advertisement(asked, question[8:24], asked, 0x60, option)
+            self.world.send(self.nic, ethernet(self.host.nic.mac, self.nic.mac, 0x86DD, answer))
+
     def answer(self, question):
         """An ARP question: each address of a peer is at this nic."""
         asked = question[24:28]
-        if asked in [peer.packed(peer.address) for peer in self.peers]:
+        if asked in [packed(peer.address) for peer in self.peers]:
             reply = arp(2, self.nic.mac, asked, question[8:14], question[14:18])
             self.world.send(self.nic, ethernet(question[8:14], self.nic.mac, 0x0806, reply))
 
 
 class Peer:
-    def __init__(self, wire=None, port=40000, to=80, iss=0xFFFFFFF0, address=THEM, **settings):
+    def __init__(self, wire=None, port=40000, to=80, iss=0xFFFFFFF0, address=None, **settings):
         self.wire = wire or Wire(**settings)
+        self.local = US if self.wire.family == 4 else US6
+        address = address or (THEM if self.wire.family == 4 else THEM6)
         self.world = self.wire.world
         self.inet = self.wire.inet
         self.tcp = self.inet.tcp
@@ -239,9 +293,6 @@ class Peer:
     def another(self, **what):
         return Peer(self.wire, **what)
 
-    def packed(self, address):
-        return bytes([int(part) for part in address.split(".")])
-
     # Our stack's side.
 
     def listen(self, port=80, keep_open=False, **limits):
@@ -253,7 +304,7 @@ class Peer:
         """Our stack connects to the peer."""
         service = Service(keep_open)
         service.connection = self.tcp.connect(
-            self.packed(self.address), self.port, service.take, self.to
+            packed(self.address), self.port, service.take, self.to
         )
         service.connection.on_close = service.on_close
         self.world.run()
@@ -293,10 +344,9 @@ class Peer:
             field.get("urgent", 0),
         )
         body = fixed + options + data
-        source = self.packed(self.address)
-        destination = "10.0.0.255" if field.get("to_all") else US
-        pseudo = source + self.packed(destination) + struct.pack(">HH", 6, len(body))
-        total = field.get("checksum", checksum(pseudo + body))
+        destination = "10.0.0.255" if field.get("to_all") else self.local
+        head = pseudo(packed(self.address), packed(destination), len(body))
+        total = field.get("checksum", checksum(head + body))
         body = body[:16] + struct.pack(">H", total) + body[18:]
         text = f"< {flags:3} seq {start}:{end}"
         if ack is not None:
@@ -331,7 +381,7 @@ class Peer:
         """Called by the wire: is it for this peer?"""
         if (segment.destination_port, segment.source_port) != (self.port, self.to):
             return False
-        if destination != self.packed(self.address):
+        if destination != packed(self.address):
             return False
         if "S" in segment.flags and "R" not in segment.flags:
             self.us = segment.sequence
@@ -441,4 +491,4 @@ def pattern(length, start=0):
     return bytes([(i * 151 + (i >> 8)) & 0xFF for i in range(start, start + length)])
 
 
-__all__ = ["THEM", "US", "Peer", "Segment", "Service", "Wire", "pattern"]
+__all__ = ["THEM", "THEM6", "US", "US6", "Peer", "Segment", "Service", "Wire", "packed", "pattern"]

@@ -8,6 +8,7 @@ lost once, then every pair of neighbours.
 import pytest
 
 from net.inet import Inet
+from net.inet6 import Inet6
 from net.tcp import Tcp, block
 from tests.support.wire import (
     Corrupting,
@@ -18,7 +19,7 @@ from tests.support.wire import (
     Reordering,
     World,
 )
-from tests.tcp.peer import pattern
+from tests.tcp.peer import packed, pattern
 
 B = b"\x0a\0\0\2"
 PORT = 80
@@ -80,13 +81,18 @@ class End:
 class Pair:
     """`a` connects to `b`, over what `wrap` makes of their nics."""
 
-    def __init__(self, wrap=None, kind="both", reno=False, delay=5, mtu=1500, packets=64):
+    def __init__(self, wrap=None, kind="both", reno=False, delay=5, mtu=1500, packets=64, family=4):
         self.world = World(start=0x100000, delay=delay)
         self.hosts = []
-        for name, address in (("a", "10.0.0.1/24"), ("b", "10.0.0.2/24")):
-            host = Host(self.world, name, wrap, mtu, packets, address=address)
-            host.inet = Inet(host, tcp=Tcp)
+        for number in (1, 2):
+            if family == 4:
+                where = {"address": f"10.0.0.{number}/24"}
+            else:
+                where = {"address6": f"2001:db8::{number}/64", "secret6": "0" * 31 + str(number)}
+            host = Host(self.world, "ab"[number - 1], wrap, mtu, packets, **where)
+            host.inet = (Inet if family == 4 else Inet6)(host, tcp=Tcp)
             self.hosts.append(host)
+        self.there = B if family == 4 else packed("2001:db8::2")
         self.a, self.b = [host.inet.tcp for host in self.hosts]
         self.a.establish.ours = block.SCALED | KINDS[kind]
         self.reno = reno
@@ -96,7 +102,7 @@ class Pair:
         """Both ways at once; returns the ends when both are closed."""
         near, far = End(there), End(back, hold)
         self.b.listen(PORT, far.take)
-        connection = self.a.connect(B, PORT, near.take)
+        connection = self.a.connect(self.there, PORT, near.take)
         connection.on_close = near.on_close
         self.limit_options(connection)
         end = self.world.time + limit
@@ -198,6 +204,16 @@ def test_transfer_survives_everything_at_once(seed, kind):
 @pytest.mark.parametrize("delay", [0, 1, 50, 400])
 def test_transfer_over_any_distance(delay):
     exact(Pair(delay=delay), LONG, LONG)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_transfer_over_ipv6_survives_everything_at_once(seed):
+    def misfortune(nic):
+        nic = Reordering(Duplicating(nic, 0.1, seed), nic.world, 0.2, 20, seed=seed + 10)
+        return Corrupting(Lossy(nic, drop=0.05, seed=seed + 20), 0.02, seed=seed + 30)
+
+    # Duplicate address detection and router solicitation need their first seconds.
+    exact(Pair(misfortune, family=6), LONG[:20_000], LONG[:20_000])
 
 
 @pytest.mark.parametrize("mtu", [576, 700, 1280, 1500])

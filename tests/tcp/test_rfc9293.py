@@ -5,7 +5,7 @@ More of them: test_rfc9293_flow.py (windows, timers, acknowledgements), test_rfc
 
 import pytest
 
-from tests.tcp.peer import Peer, pattern
+from tests.tcp.peer import Peer, packed, pattern
 
 WINDOW = 65535
 
@@ -206,7 +206,7 @@ def test_rfc9293_3_9_2_3_no_connection_to_many(address):
     """MUST-46: an OPEN to a broadcast or multicast address is an error."""
     peer = Peer()
     with pytest.raises((OSError, ValueError)):
-        peer.tcp.connect(peer.packed(address), 80, print)
+        peer.tcp.connect(packed(address), 80, print)
 
 
 @pytest.mark.parametrize("address", ["255.255.255.255", "224.0.0.1", "10.0.0.255", "0.0.0.0"])
