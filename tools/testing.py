@@ -37,7 +37,9 @@ PACKAGES = {
     "nsd": "the DNS server that ours is compared with",
     "procps": "sysctl, for the settings of network namespaces",
     "qemu-system-x86": "virtual machines",
+    "radvd": "a router that advertises itself",
     "rsyslog": "a syslog receiver",
+    "thc-ipv6": "attacks on IPv6, in a namespace of their own",
     "util-linux": "unshare, nsenter",
     "wrk": "many HTTP requests at a time",
 }
