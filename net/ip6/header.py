@@ -2,7 +2,7 @@
 
      0               2               4               6               8
      +-------+-------+---------------+---------------+-------+-------+
-     |version|class and flow (3 bytes)|    length     | next  | limit |
+     |version|    class and flow     |    length     | next  | limit |
      +-------+-------+---------------+---------------+-------+-------+
      |                        source (16 bytes)                      |
      +---------------------------------------------------------------+
@@ -23,7 +23,7 @@ address ready for the pseudo-header.  `_HOT` is the row that matched last.
 A path is where the frames to a destination go.  `send` looks in a small table, indexed by a hash of
 the destination; only if that fails is a next hop chosen and a neighbour resolved.
 
-     0               16                     30      32              48
+     0               16                      30      32              48
      +---------------+-----------------------+-------+---------------+
      |  destination  |      link header      |  mtu  |   next hop    |
      +---------------+-----------------------+-------+---------------+
