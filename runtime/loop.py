@@ -154,6 +154,11 @@ class Loop:
             self.turns(self.wakes(), -1)
         except SystemExit:
             raise
+        except KeyboardInterrupt:
+            # Ctrl-C at a REPL, or at a Linux process, is for the one who is blocked.
+            self.depth = depth
+            alarm.stop()
+            raise
         except BaseException as failure:
             self.failure = failure
             self.stop()

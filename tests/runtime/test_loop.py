@@ -346,3 +346,15 @@ def test_a_device_is_revisited_without_an_interrupt(hardware, loop):
     sleep(loop)
     assert (one.calls, other.calls) == (1, 2)
     assert len(loop.callbacks) == 16
+
+
+def test_ctrl_c_reaches_who_is_blocked_and_the_loop_goes_on(hardware, loop):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    loop.soon(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        loop.block(1000)
+    assert loop.failure is None and loop.depth == 0 and not loop.stopped()
+    loop.soon(loop.wake)
+    loop.block(1000)
