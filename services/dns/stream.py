@@ -27,6 +27,7 @@ from services.dns.transfer import Transfer
 
 PORT = const(53)
 IDLE_MS = const(10_000)  # RFC 7766 section 6.2.3: a few seconds
+SWEEP_MS = const(2_000)  # so much more it may be
 QUERY = const(4_096)  # bytes of the longest query that is heard
 WINDOW = const(16_384)  # so much may be under way: hundreds of queries
 STREAM_INPUT = const(65_536)  # bytes of a peer that does not read: the window of a SYN-ACK
@@ -43,7 +44,12 @@ OPT = const(45)
 STREAM = const(52)
 KEEPALIVE = const(53)
 TRANSFER = const(54)
+REFUSED = const(17)
 TRUNCATED = const(19)
+
+# The head of a packet (net/packet.py).
+PAYLOAD = const(6)
+END = const(8)
 
 COUNTS = ("connections", "queries", "transfers")
 DROPS = ("long", "idle", "evicted", "crowded", "greedy", "refused", "too_big", "broken")
@@ -65,7 +71,9 @@ class Stream:
 
     def __init__(self, connection, deadline):
         self.connection = connection
-        self.deadline = deadline
+        self.deadline = deadline  # when it has been idle for long, if it is not `active`
+        self.active = None  # something has happened since the last sweep
+        self.waits = None  # there is something in the three below
         self.input = b""  # heard, and not answered yet
         self.held = 0  # bytes of it that the peer's window is smaller for
         self.rest = b""  # of an answer that the connection has not taken
@@ -82,6 +90,7 @@ class Streams:
         self.count = machine.counters.add(Counters("dns_tcp", COUNTS, DROPS)).count
         self.allowed = parse_prefixes(machine.settings.get("axfr", ""))
         self.out = bytearray(OUT)
+        self.hear = self.receive  # one bound method for all
         self.streams = []
         self.timer = machine.timers.timer(self.sweep)
         self.listener = inet.tcp.listen(PORT, self.accept)
@@ -102,14 +111,15 @@ class Streams:
         connection.context = stream
         connection.set(window=WINDOW)
         self.streams.append(stream)
-        connection.on_data = self.receive
+        connection.on_data = self.hear
         connection.on_end = self.end
         connection.on_writable = self.writable
         connection.on_close = self.closed
         if not self.timer.active:
-            self.timer.start(IDLE_MS)
+            self.timer.start(SWEEP_MS)
 
     def idlest(self):
+        self.refresh()
         now = self.timers.now()
         found = self.streams[0]
         for stream in self.streams:
@@ -120,10 +130,19 @@ class Streams:
     def later(self):
         return (self.timers.now() + IDLE_MS) & TURN
 
+    def refresh(self):
+        """Whatever happened since the last time happened now: the clock is not read per query."""
+        deadline = self.later()
+        for stream in self.streams:
+            if stream.active:
+                stream.active = None
+                stream.deadline = deadline
+
     def sweep(self):
         """Close who has been idle."""
         now = self.timers.now()
         wait = -1
+        self.refresh()
         for stream in list(self.streams):
             left = (stream.deadline - now) & TURN
             if left >= HALF or left == 0:
@@ -133,7 +152,7 @@ class Streams:
             elif wait < 0 or left < wait:
                 wait = left
         if wait >= 0:
-            self.timer.start(wait)
+            self.timer.start(min(wait, SWEEP_MS))
 
     def forget(self, stream, abort):
         if stream in self.streams:
@@ -162,29 +181,75 @@ class Streams:
 
     # Queries.
 
+    @micropython.viper
     def receive(self, connection, segment):
+        """Whole queries, whose answers are taken, are answered here; the rest goes to `slowly`."""
         stream = connection.context
         if stream is None:
             return
+        buffer = segment.buffer
+        head = ptr16(buffer)
+        q = ptr8(buffer)
+        at = int(head[PAYLOAD >> 1])
+        end = int(head[END >> 1])
+        if stream.waits is None:
+            stream.active = True
+            out = self.out
+            o = ptr8(out)
+            while end - at > 14:
+                length = q[at] << 8 | q[at + 1]
+                # (A query with an authority section may be IXFR.)
+                if length < 12 or length > QUERY or at + 2 + length > end or q[at + 11]:
+                    break
+                n = int(self.ask(buffer, at + 2, at + 2 + length, out, OUT))
+                if n < 0:
+                    break
+                if n == 0:
+                    at += 2 + length
+                    continue
+                if o[4] & 2:
+                    self.uncount_truncated()
+                    break
+                self.count(_QUERIES)
+                at += 2 + length
+                taken = int(connection.write(out, 0, n))
+                if taken < n:
+                    self.wait(stream, out, taken, n)
+                    break
+        if at < end:
+            self.slowly(stream, segment, at, end)
+
+    def slowly(self, stream, segment, at, end):
+        """The rest of a segment: a part of a query, or more than can be said now."""
+        connection = stream.connection
         if stream.rest or stream.transfer:
-            length = segment.length
+            length = end - at
             kept = sum([len(other.input) for other in self.streams]) + length
             if len(stream.input) + length > STREAM_INPUT or kept > DNS_STREAM_INPUT:
                 self.count(_GREEDY)
                 self.forget(stream, True)
                 return
-            stream.input += segment.data
+            stream.input += bytes(memoryview(segment.buffer)[at:end])
             stream.held += length
             connection.hold(length)
-            return
-        stream.deadline = self.later()
-        if stream.input:
-            stream.input += segment.data
+        elif stream.input:
+            stream.active = True
+            stream.input += bytes(memoryview(segment.buffer)[at:end])
             self.answer_input(stream)
         else:
-            at = self.answer_all(stream, segment.buffer, segment.payload, segment.end)
-            if at < segment.end and connection.context is stream:
-                self.keep(stream, bytes(memoryview(segment.buffer)[at : segment.end]))
+            at = self.answer_all(stream, segment.buffer, at, end)
+            if at < end and connection.context is stream:
+                self.keep(stream, bytes(memoryview(segment.buffer)[at:end]))
+        self.settle(stream)
+
+    def settle(self, stream):
+        """Does anything wait?"""
+        stream.waits = True if stream.input or stream.rest or stream.transfer else None
+
+    def wait(self, stream, data, taken, length):
+        """The connection has not taken all of an answer."""
+        stream.rest = bytes(memoryview(data)[taken:length])
+        stream.waits = True
 
     def keep(self, stream, rest):
         """Bytes to be answered later."""
@@ -257,6 +322,7 @@ class Streams:
         n = int(self.answer(query, start, end, out, 2, limit - 6))
         work[STREAM] = 0
         if work[TRANSFER]:
+            work[REFUSED] -= 1
             return -1
         if n == 0:
             return 0
@@ -286,13 +352,13 @@ class Streams:
     def send(self, stream, data, length):
         taken = stream.connection.write(data, 0, length)
         if taken < length:
-            stream.rest = bytes(memoryview(data)[taken:length])
+            self.wait(stream, data, taken, length)
 
     def writable(self, connection):
         stream = connection.context
         if stream is None:
             return
-        stream.deadline = self.later()
+        stream.active = True
         if stream.rest:
             rest = stream.rest
             taken = connection.write(rest)
@@ -303,12 +369,8 @@ class Streams:
             self.go_on(stream)
         if stream.input and not stream.rest and not stream.transfer:
             self.answer_input(stream)
-        if (
-            stream.ended
-            and not stream.rest
-            and not stream.transfer
-            and connection.context is stream
-        ):
+        self.settle(stream)
+        if stream.ended and not stream.rest and not stream.transfer and connection.context:
             self.forget(stream, False)
 
     # Transfers.
