@@ -13,7 +13,8 @@ NEEDS = {
     "zone": {
         "file": "../../services/zones/bench.zone",
         "compiler": "tools.zone.compile:compile_zone",
-    }
+    },
+    "protocols": "all",
 }
 PORTS = ("udp:53",)
 TYPE = 82 + 12  # where a received frame has its type (net/packet.py, net/ethernet.py)
