@@ -451,6 +451,11 @@ def test_who_reads_the_entropy_of_the_machine_brings_its_generator_and_device(
     assert names(follow(text, files)) & {"runtime.csprng", "drivers.virtio.rng"} == wanted
 
 
+def test_what_looks_whether_there_is_entropy_does_not_bring_it(follow):
+    files = {"runtime/csprng.py": "", "runtime/boot.py": "machine.entropy.seeded"}
+    assert "runtime.csprng" not in names(follow("", files))
+
+
 def test_where_tcp_is_the_driver_has_offloads(follow):
     files = {"net/tcp/__init__.py": "", "net/udp.py": "", "drivers/virtio/net/offload.py": ""}
     assert "drivers.virtio.net.offload" in names(follow("import net.tcp", files))

@@ -549,7 +549,8 @@ class _Reader(ast.NodeVisitor):
                 self.missing(node, f"{who} has no {node.attr}" + (f": {hint}" if hint else ""))
             self.uses(module, node.attr, node)
         holder = (_dotted(node.value) or "").split(".")[-1]
-        if (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load):
+        reads = (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load)
+        if reads and self.module.name != START:  # which looks whether it is there
             self.walk.require(ENTROPY, self.module.name)
         self.generic_visit(node)
 
