@@ -31,6 +31,7 @@ from runtime.counters import Counters
 PORT = const(123)
 BURST = const(4)
 BURST_MS = const(2_000)
+RETRY_MS = const(60_000)  # after a name that was not found
 LEAST_POLL = const(6)  # 64 s, as a power of two
 LONGEST_POLL = const(10)
 STEADY = const(4)  # corrections that were small before the interval grows
@@ -101,6 +102,8 @@ class Ntp:
         self.resolver = resolver
         self.counters = machine.counters.add(Counters("ntp", COUNTS, DROPS))
         self.timer = machine.timers.timer(self.turn)
+        self.retry = machine.timers.timer(self.look_up)
+        self.names = []  # that have no address yet
         self.socket = self.inet.udp.bind(0, self.receive)
         self.socket.unreachable = self.unreachable
         self.on_synchronised = self.ignore
@@ -130,23 +133,37 @@ class Ntp:
         """DHCP has named servers, perhaps others than before."""
         self.servers = [server for server in self.servers if server.address in inet.ntp]
         for address in inet.ntp:
-            self.use([bytes(address)], 0)
+            self.use([bytes(address)])
 
     def add(self, name):
         """A server by its address or its name."""
         try:
-            self.use([parse(name)], 0)
+            self.use([parse(name)])
         except ValueError:
             if self.resolver:
-                self.resolver.lookup(name, self.use)
+                self.names.append(name)
+                self.look_up()
             else:
                 self.count("no_name")
                 self.log.warning("ntp: %s is a name, and there is no resolver", name)
 
-    def use(self, addresses, error):
+    def look_up(self):
+        names, self.names = self.names, []
+        for name in names:
+
+            def found(addresses, error, name=name):
+                if error:
+                    # Perhaps there is no network yet.
+                    self.count("no_name")
+                    self.names.append(name)
+                    self.retry.start(RETRY_MS)
+                else:
+                    self.use(addresses)
+
+            self.resolver.lookup(name, found)
+
+    def use(self, addresses):
         """Ask one of these, too, that we do not ask yet (a name is one server)."""
-        if error:
-            self.count("no_name")
         for address in addresses:
             if address in [server.address for server in self.servers]:
                 continue
@@ -331,5 +348,6 @@ class Ntp:
     def close(self):
         """Ask nobody any more; the clock goes on as it is."""
         self.timer.stop()
+        self.retry.stop()
         self.socket.close()
         self.servers = []

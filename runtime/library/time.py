@@ -5,8 +5,27 @@ Left out: `monotonic` and `strftime`, as in MicroPython; there are ticks_ms and 
 
 from _time import *
 from _time import sleep_us as _spin
+from _time import time as _rtc
+from _time import time_ns as _rtc_ns
 
+from runtime import machine as _machine
 from runtime.waiting import pause
+
+
+def _clock():
+    """The clock that somebody steers (net/ntp), or None."""
+    machine = _machine.current
+    return machine.clock if machine else None
+
+
+def time():
+    clock = _clock()
+    return clock.seconds() if clock else _rtc()
+
+
+def time_ns():
+    clock = _clock()
+    return 1000 * clock.now_us() if clock else _rtc_ns()
 
 
 def sleep(seconds):

@@ -354,9 +354,12 @@ def test_rfc5905_13_a_silent_server_is_asked_less_and_less_often():
 
 def test_names_need_a_resolver_and_get_one():
     class Resolver:
+        asked = 0
+
         def lookup(self, name, callback):
             assert name == "time.example"
-            callback([b"\x0a\0\0\1"], 0)
+            self.asked += 1
+            callback([b"\x0a\0\0\1"], 0) if self.asked == 3 else callback([], -3)
 
     scene = Timing(ntp="time.example")
     assert scene.ntp.servers == []
@@ -364,6 +367,8 @@ def test_names_need_a_resolver_and_get_one():
     scene.client.clock = Clock(scene.uptime, START)
     scene.client.settings["ntp"] = "time.example"
     ntp = Ntp(scene.client, resolver=Resolver())
+    assert ntp.servers == []
+    scene.run(121_000)
     assert [server.address for server in ntp.servers] == [b"\x0a\0\0\1"]
 
 
