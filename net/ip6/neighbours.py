@@ -263,13 +263,26 @@ class Neighbours:
 
     # The table.
 
-    def find(self, address):
+    @micropython.viper
+    def find(self, address) -> int:
         """The offset of the row of an address, or -1."""
-        table = self.table
-        for way in range(WAYS):
-            row = ((address[15] + way) & (self.rows - 1)) * ROW
-            if table[row + STATE] != FREE and table[row : row + 16] == address:
+        wanted = ptr32(address)
+        last_byte = ptr8(wanted)[15]
+        table = ptr32(self.table)
+        mask = ptr8(self.last)[0]
+        way = 0
+        while way < WAYS:
+            row = ((last_byte + way) & mask) * ROW
+            at = row >> 2
+            if (
+                table[at + 3] == wanted[3]
+                and table[at + 2] == wanted[2]
+                and table[at + 1] == wanted[1]
+                and table[at] == wanted[0]
+                and ptr8(table)[row + STATE] != FREE
+            ):
                 return row
+            way += 1
         return -1
 
     def take(self, address, force):

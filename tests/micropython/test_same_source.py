@@ -29,6 +29,7 @@ MODULES = [
     "ip6/test_neighbours.py",
     "ip6/test_routers.py",
     "ip6/test_selection.py",
+    "ip6/test_two_stacks.py",
     "net/test_arp.py",
     "net/test_checksum.py",
     "net/test_dhcp.py",
