@@ -21,7 +21,11 @@ from tests.support import images, metal  # noqa: E402 (`import metal` works from
 from tools.testing import RUNGS, marker  # noqa: E402
 
 FOLDERS = {"build": "build", "tap": "tap", "vm": "vm", "micropython": "micropython-linux"}
-FILES = {"ip6/test_two_stacks.py": "wire", "net/test_two_stacks.py": "wire", "net/test_dhcp.py": "wire"}
+FILES = {
+    "ip6/test_two_stacks.py": "wire",
+    "net/test_two_stacks.py": "wire",
+    "net/test_dhcp.py": "wire",
+}
 MARKERS = {marker(rung): what for rung, what in RUNGS.items()}
 
 
