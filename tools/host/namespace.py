@@ -160,10 +160,7 @@ async def carry(child, outside, ours):
         if forward.protocol == "tcp":
             servers.append(await asyncio.start_server(Streams(ours, forward.guest), sock=outer))
         else:
-            pair = await loop.create_datagram_endpoint(
-                lambda guest=forward.guest: Datagrams(ours, guest), sock=outer
-            )
-            servers.append(pair[0])
+            servers.append(Datagrams(outer, ours, forward.guest))
     status = await loop.run_in_executor(None, child.wait)
     for server in servers:
         server.close()
@@ -182,7 +179,9 @@ class Streams:
         except OSError:
             writer.transport.abort()
             return
-        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+        # The end of the process ends this, too; asyncio would call that an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
         for end in (writer, inner_writer):
             end.close()
 
@@ -197,28 +196,36 @@ async def pump(reader, writer):
         writer.transport.abort()
 
 
-class Datagrams(asyncio.DatagramProtocol):
-    """A socket of the inside for each sender of the outside."""
+class Datagrams:
+    """A socket of the inside for each sender of the outside.
 
-    def __init__(self, address, port):
+    (Not asyncio's transports: they do not send empty datagrams.)
+    """
+
+    def __init__(self, outside, address, port):
+        self.outside = outside
         self.inside = (address, port)
         self.senders = {}
+        self.loop = asyncio.get_running_loop()
+        self.loop.add_reader(outside, self.ask)
 
-    def connection_made(self, transport):
-        self.outside = transport
-
-    def datagram_received(self, data, sender):
-        inner = self.senders.get(sender)
-        if inner is None:
-            inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            inner.setblocking(False)
-            inner.connect(self.inside)
-            asyncio.get_running_loop().add_reader(inner, self.answer, inner, sender)
-            self.senders[sender] = inner
+    def ask(self):
         with contextlib.suppress(OSError):
-            inner.send(data)
+            while True:
+                data, sender = self.outside.recvfrom(PIECE)
+                inner = self.senders.get(sender)
+                if inner is None:
+                    inner = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                    inner.setblocking(False)
+                    inner.connect(self.inside)
+                    self.loop.add_reader(inner, self.answer, inner, sender)
+                    self.senders[sender] = inner
+                inner.send(data)
 
     def answer(self, inner, sender):
         with contextlib.suppress(OSError):
             while True:
                 self.outside.sendto(inner.recv(PIECE), sender)
+
+    def close(self):
+        self.loop.remove_reader(self.outside)
