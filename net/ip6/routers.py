@@ -152,8 +152,6 @@ class Routers:
         if life:
             self.asking.stop()
         mac = mac_of(found, SOURCE_MAC)
-        if mac:
-            self.neighbours.heard(router, mac, 1)
         self.parameters(body)
         for kind, option in found:
             if kind == MTU and len(option) == 8:
@@ -169,6 +167,9 @@ class Routers:
             elif kind == SEARCH and len(option) >= 16:
                 self.search(option)
         self.expire()
+        if mac:
+            # A router that there is no room for is a neighbour like others.
+            self.neighbours.heard(router, mac, 1 if router in self.routes.routers else None)
         if body[FLAGS] & MANAGED_OR_OTHER:
             self.other()
 

@@ -243,6 +243,7 @@ def test_a_flood_of_routers_finds_an_end():
     assert len(station.first.addresses.all) <= 9
     assert set(ours) <= set(station.inet.addresses6)
     assert address(ROUTER) in station.first.routes.default_routers
+    assert station.first.neighbours.find(address(ROUTER)) >= 0
     assert station.drops["routers.full"] > 0
     assert station.drops["addresses.full"] > 0
 
