@@ -39,7 +39,8 @@ import micropython
 from micropython import const
 
 from net import ethernet
-from net.config import NEIGHBOURS, WAITING
+from net.config import NEIGHBOURS
+from net.waiting import Waiting
 from runtime.counters import Counters
 
 HARDWARE = const(0)
@@ -117,8 +118,8 @@ class Arp:
         self.rows = NEIGHBOURS
         self.table = bytearray(NEIGHBOURS * ROW)
         self.last = bytearray([NEIGHBOURS - 1])
-        self.queue = []  # packets that wait
         self.counters = registry.add(Counters("arp", COUNTS, DROPS))
+        self.waiting = Waiting(4, self.counters.count, _SUPERSEDED, _CROWDED)
         self.timers = timers
         self.timer = timers.timer(self.sweep)
         self.announcer = timers.timer(self.announce_again)
@@ -184,40 +185,8 @@ class Arp:
             self.counters.count(_UNRESOLVED)
             packet.release()
             return False
-        self.keep(packet, hop)
+        self.waiting.add(packet)
         return False
-
-    # Packets that wait, in the order they came; whom for, their heads say.
-
-    def keep(self, packet, hop):
-        """Let a packet wait.  Of too many, the oldest of the neighbour that has most is dropped."""
-        queue = self.queue
-        if len(queue) == WAITING:
-            hops = [self.hop(other) for other in queue]
-            mine = hops.count(hop)
-            most = max([hops.count(other) for other in hops])
-            if mine < most - 1:
-                victim = max(hops, key=hops.count)
-            elif mine:
-                victim = hop  # RFC 1122 2.3.2.2: the latest is the one worth keeping
-            else:
-                self.counters.count(_CROWDED)
-                packet.release()
-                return
-            self.drop(hops.index(victim), _SUPERSEDED)
-        queue.append(packet)
-
-    def hop(self, packet):
-        return bytes(packet.buffer[NEXT_HOP : NEXT_HOP + 4])
-
-    def drop(self, index, why):
-        self.counters.count(why)
-        self.queue.pop(index).release()
-
-    def drop_all(self, hop, why):
-        for index in range(len(self.queue) - 1, -1, -1):
-            if self.hop(self.queue[index]) == hop:
-                self.drop(index, why)
 
     def push(self, packet, destination, protocol):
         """Write the link header."""
@@ -270,7 +239,7 @@ class Arp:
         """Make a row free."""
         table = self.table
         if table[row + STATE] == INCOMPLETE:
-            self.drop_all(table[row : row + 4], _UNRESOLVED)
+            self.waiting.drop(table[row : row + 4], _UNRESOLVED)
         if table[row + STATE] in (REACHABLE, PROBING):
             self.changed(table[row : row + 4])
         table[row + STATE] = FREE
@@ -305,16 +274,10 @@ class Arp:
         self.wait(row, REACHABLE_MS)
         if known:
             return
-        hop = bytes(table[row : row + 4])
-        index = 0
-        while index < len(self.queue):
-            if self.hop(self.queue[index]) == hop:
-                packet = self.queue.pop(index)
-                table[row + USED] = 1
-                self.push(packet, mac, ethernet.IP4)
-                self.transmit(packet)
-            else:
-                index += 1
+        for packet in self.waiting.take(bytes(table[row : row + 4])):
+            table[row + USED] = 1
+            self.push(packet, mac, ethernet.IP4)
+            self.transmit(packet)
 
     def sweep(self):
         """Do what is due; wake up again for the next deadline, if there is one."""
@@ -355,7 +318,7 @@ class Arp:
             return 0
         elif state == INCOMPLETE and table[row + TRIED] >= TRIES:
             # Nobody there.  For a while do not even ask (RFC 1122 2.3.2.1: no flood of requests).
-            self.drop_all(bytes(table[row : row + 4]), _UNRESOLVED)
+            self.waiting.drop(bytes(table[row : row + 4]), _UNRESOLVED)
             table[row + STATE] = FAILED
             self.wait(row, HOLD_MS)
             return HOLD_MS

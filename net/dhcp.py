@@ -39,22 +39,18 @@ from net.address import parse, text
 from net.dhcp_message import (
     ACK,
     CHADDR,
-    CLASS,
     CLIENT,
     COOKIE,
     DECLINE,
     DISCOVER,
     FOREVER,
-    HOST_NAME,
     LAST,
-    LONGEST_MESSAGE,
     MAGIC,
     MESSAGE,
     NAK,
     OFFER,
     OP,
     OPTIONS,
-    PARAMETERS,
     RAPID_COMMIT,
     RELEASE,
     REQUEST,
@@ -63,18 +59,16 @@ from net.dhcp_message import (
     SERVER,
     SIZE,
     TEXT,
-    WANTED,
     XID,
     Malformed,
     Offer,
     get,
+    header,
     parse_options,
+    wishes,
 )
-from net.udp_socket import Socket
+from net.dhcp_port import SERVER_PORT, share
 from runtime.counters import Counters
-
-SERVER_PORT = const(67)
-CLIENT_PORT = const(68)
 
 INIT = "INIT"
 SELECTING = "SELECTING"
@@ -98,8 +92,6 @@ CONFLICT_MS = const(10_000)  # so close to another conflict or to the start, it 
 TURN = const(0x3FFFFFFF)
 NOBODY = b"\x00\x00\x00\x00"
 EVERYBODY = b"\xff\xff\xff\xff"
-
-OURSELVES = b"ImportOS"  # option 60
 
 COUNTS = ("sent", "offers", "acks", "naks", "declines")
 DROPS = ("short", "foreign", "malformed", "unusable", "unexpected", "no_buffer")
@@ -444,60 +436,16 @@ class Dhcp:
         buffer = packet.buffer
         start = packet.payload
         seconds = min(((self.timers.now() - self.began) & TURN) // 1000, 0xFFFF)
-        fixed = (
-            b"\x01\x01\x06\x00"
-            + self.xid
-            + bytes([seconds >> 8, seconds & 0xFF, 0, 0])
-            + ciaddr
-            + bytes(12)
-            + self.mac
-            + bytes(10 + 64 + 128)
-            + COOKIE
-            + bytes([MESSAGE, 1, kind, CLIENT, 7])
-            + self.identifier()
-            + options
-        )
+        fixed = header(self.xid, seconds, ciaddr, self.mac)
+        fixed += bytes([MESSAGE, 1, kind, CLIENT, 7]) + self.identifier() + options
         if kind not in (DECLINE, RELEASE):
-            mtu = self.inet.nic.mtu
-            fixed += bytes([LONGEST_MESSAGE, 2, mtu >> 8, mtu & 0xFF])
-            fixed += bytes([PARAMETERS, len(WANTED)]) + WANTED
-            fixed += bytes([CLASS, len(OURSELVES)]) + OURSELVES
-            if self.name:
-                fixed += bytes([HOST_NAME, len(self.name)]) + self.name
+            fixed += wishes(self.inet.nic.mtu, self.name)
         fixed += bytes([LAST])
         fixed += bytes(max(SIZE - len(fixed), 0))
         buffer[start : start + len(fixed)] = fixed
         packet.length = len(fixed)
         self.count(_SENT)
         self.socket.send(packet, destination, SERVER_PORT)
-
-
-def share(interface, client):
-    """The socket that this client sends with; what arrives goes to the client it is meant for."""
-    udp = interface.udp
-    bound = udp.find(CLIENT_PORT)
-    if not bound:
-        bound = udp.bind(CLIENT_PORT, receive)
-        bound.clients = []
-    bound.clients.append(client)
-    socket = Socket(udp, CLIENT_PORT, receive)
-    # By this interface, whatever its address is now.
-    socket.output = interface.ip4.send
-    socket.set(source_for=lambda destination: interface.address)
-    return socket
-
-
-def receive(socket, datagram):
-    first = socket.clients[0]
-    if datagram.length < OPTIONS:
-        first.count(_SHORT)
-        return
-    message = datagram.data
-    for client in socket.clients:
-        if client.is_ours(message):
-            client.hear(message)
-            return
-    first.count(_FOREIGN)
 
 
 def printable(value):

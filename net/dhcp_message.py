@@ -91,8 +91,35 @@ WANTED += bytes([DOMAIN_SEARCH, MTU, TIME_SERVER, LEASE, T1, T2, CAPTIVE_PORTAL,
 FOREVER = const(0xFFFFFFFF)
 
 
+OURSELVES = b"ImportOS"  # option 60
+
+
 class Malformed(Exception):
     pass
+
+
+def header(xid, seconds, ciaddr, mac):
+    """A message of ours up to its options."""
+    return (
+        b"\x01\x01\x06\x00"
+        + xid
+        + bytes([seconds >> 8, seconds & 0xFF, 0, 0])
+        + ciaddr
+        + bytes(12)
+        + mac
+        + bytes(10 + 64 + 128)
+        + COOKIE
+    )
+
+
+def wishes(mtu, name):
+    """The options that say who we are and what we want to know."""
+    options = bytes([LONGEST_MESSAGE, 2, mtu >> 8, mtu & 0xFF])
+    options += bytes([PARAMETERS, len(WANTED)]) + WANTED
+    options += bytes([CLASS, len(OURSELVES)]) + OURSELVES
+    if name:
+        options += bytes([HOST_NAME, len(name)]) + name
+    return options
 
 
 def parse_options(message):

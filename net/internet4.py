@@ -130,7 +130,7 @@ class Internet4:
                 interface.configuration.stop()
 
     def held(self):
-        return [packet for interface in self.interfaces for packet in interface.arp.queue]
+        return [packet for interface in self.interfaces for packet in interface.arp.waiting.packets]
 
     # Which interface?
 

@@ -84,7 +84,8 @@ def test_who_has_most_packets_waiting_makes_room_for_others():
     for n in range(WAITING):
         send(station, data=bytes([n]))
     send(station, "10.0.0.77", data=b"another")
-    waiting = [module.Arp.hop(None, packet) for packet in station.inet.arp.queue]
+    arp = station.inet.arp
+    waiting = [arp.waiting.hop(packet) for packet in arp.waiting.packets]
     assert waiting == [address(PEER)] * (WAITING - 1) + [address("10.0.0.77")]
     assert station.drops == {"arp.superseded": 1}
     station.pass_time(20_000)
@@ -241,10 +242,10 @@ def test_sending_to_everybody_at_once_loses_packets_but_not_buffers():
     station = Station(known=False)
     for last in range(3, 255):
         send(station, f"10.0.0.{last}")
-    assert len(station.inet.arp.queue) == WAITING
+    assert len(station.inet.arp.waiting.packets) == WAITING
     assert station.drops["arp.crowded"] > 100
     station.pass_time(20_000)
-    assert station.inet.arp.queue == []
+    assert station.inet.arp.waiting.packets == []
     station.world.check()
 
 

@@ -6,7 +6,8 @@ import pkgutil
 import pytest
 
 import net
-from net import arp, ethernet, fragmentation, icmp, ip4, packet, routes, udp, udp_socket
+from net import arp, dhcp_port, ethernet, fragmentation, icmp, ip4, packet, routes, udp, udp_socket
+from net import dhcp as client
 from net import dhcp_message as dhcp
 from tests.support.drawing import drawings
 
@@ -94,6 +95,10 @@ def test_room_of_a_packet():
 def test_sockets_count_where_udp_does():
     for name in ("_NO_BUFFER", "_UNANSWERABLE", "UDP", "SIZE", "DESTINATION_PORT"):
         assert getattr(udp_socket, name) == getattr(udp, name)
+
+
+def test_the_dhcp_port_counts_where_the_client_does():
+    assert (dhcp_port.SHORT, dhcp_port.FOREIGN) == (client._SHORT, client._FOREIGN)
 
 
 def test_headers_fit_their_places():
