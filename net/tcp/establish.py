@@ -12,7 +12,6 @@ from micropython import const
 
 from net.config import TCP_WINDOW, TCP_WINDOW_SHIFT
 from net.tcp import congestion, cookies, halfopen, options, recovery, rtt, timewait
-from net.tcp.connection import Connection
 from net.tcp.segment import pseudo
 from net.tcp.words import flag, flight, put, stamp, syn_acknowledged, syn_sent, told, word
 
@@ -493,20 +492,23 @@ class Establish:
             half.remove(row)
             self.refuse(packet)
             return
-        block = bytearray(tcp.template)
+        connection = tcp.make(listener.on_connection)
+        if connection is None:
+            return
+        block = connection.block
         half.revive(row, block)
         if ptr32(block)[B_FLAGS] & SCALED:
             ptr32(block)[RCV_SCALE] = int(TCP_WINDOW_SHIFT)
         lost = int(half.tries(row))
         self.forget(row)
-        self.welcome(packet, listener, block, lost)
+        self.welcome(packet, connection, lost)
 
     @micropython.viper
-    def welcome(self, packet, listener, block_, lost: int):
+    def welcome(self, packet, connection, lost: int):
         tcp = self.tcp
+        block_ = connection.block
         block = ptr32(block_)
         state = ptr32(self.state)
-        connection = Connection(tcp, block_, listener.on_connection)
         if not tcp.enter(connection):
             state[_NO_CONNECTION] += 1
             self.refuse(packet)
@@ -569,7 +571,7 @@ class Establish:
         tcp = self.tcp
         if not self.cookies_out():
             return False
-        block = bytearray(tcp.template)
+        block = self.voice.block
         identity(block, packet.buffer)
         forgotten(block, self.state, self.peer, self.cookie)
         now = word(self.state, NOW)
@@ -585,12 +587,17 @@ class Establish:
         if not mss:
             self.count(_COOKIE)
             return False
+        connection = tcp.make(listener.on_connection)
+        if connection is None:
+            return True
+        block = connection.block
+        identity(block, packet.buffer)
+        forgotten(block, self.state, self.peer, self.cookie)
         pseudo(block)
         put(block, PEER_MSS, mss)
         if word(self.state, SEG_OPTIONS) & HAS_TIMESTAMPS:
             # The offset depends on addresses and ports only, so it can be had again.
-            self.voice.block[0:48] = block[0:48]
-            self.isn.of_block(self.voice.block, now, self.out)
+            self.isn.of_block(block, now, self.out)
             block[4 * TS_OFFSET : 4 * TS_OFFSET + 4] = self.out[4:8]
             kept = cookies.unstamp(self.options[4 * OUT_TS_ECHO : 4 * OUT_TS_ECHO + 4])
             flag(block, TIMESTAMPS, 1)
@@ -604,7 +611,7 @@ class Establish:
             if kept & cookies.WITH_ECN:
                 flag(block, ECN, 1)
         self.count(_COOKIES_ACCEPTED)
-        self.welcome(packet, listener, block, 0)
+        self.welcome(packet, connection, 0)
         return True
 
     # Active.

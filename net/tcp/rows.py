@@ -64,12 +64,15 @@ class Rows:
         return int.from_bytes(self.state[0:4], "little")
 
     def grow(self):
-        """Twice the rows; False: there are enough."""
+        """Twice the rows; False: there are enough, or there is no memory."""
         before = int.from_bytes(self.state[16:20], "little")
         if before >= self.most:
             return False
         after = min(max(2 * before, FEWEST), self.most)
-        rows = bytearray(4 * self.words * (after + 1))
+        try:
+            rows = bytearray(4 * self.words * (after + 1))
+        except MemoryError:
+            return False
         rows[: len(self.rows)] = self.rows
         self.rows = rows
         self.state[16:20] = after.to_bytes(4, "little")

@@ -65,13 +65,14 @@ class Table:
     def grow(self, places, key):
         """Make a table of `places`, and put every connection there is into it."""
         old = self.connections
+        connections = old + [None] * (places + 1 - len(old))
         state = bytearray(2 * HEADS + 4 * places + 2)
         state[0:4] = (places - 1).to_bytes(4, "little")
         state[4:12] = key
         if self.state is not None:
             state[16:20] = self.state[16:20]
         self.state = state
-        self.connections = old + [None] * (places + 1 - len(old))
+        self.connections = connections
         for index in range(places, 0, -1):
             if index >= len(old) or old[index] is None:
                 self.free(index)
@@ -160,19 +161,21 @@ class Table:
             self.insert(index, connection.block)
         return index
 
+    def full(self):
+        """There cannot be more connections than there are."""
+        return len(self.connections) > MOST or self.count >= self.most
+
     def double(self):
-        """Make room for twice as many; False: there are enough."""
-        places = len(self.connections) - 1
-        if places >= self.most:
-            return False
-        self.grow(2 * places, bytes(self.state[4:12]))
-        return True
+        """Make room for twice as many."""
+        self.grow(2 * len(self.connections) - 2, bytes(self.state[4:12]))
 
     @micropython.viper
     def next_free(self) -> int:
         state = ptr16(self.state)
         words = ptr32(state)
         index = words[_FREE]
+        if words[_COUNT] >= int(self.most):
+            return 0
         if index:
             words[_FREE] = int(state[HEADS + words[_MASK] + 1 + index])
             words[_COUNT] += 1

@@ -12,6 +12,8 @@
 Segments rise through fast, arrive and establish; everything falls through output and segment.
 """
 
+import gc
+
 import micropython
 from micropython import const
 
@@ -106,6 +108,7 @@ _PATH_MTU = const(21)
 _NO_CHUNK = const(39)
 _NO_CONNECTION = const(36)
 _UNREACHABLE_QUOTE = const(44)
+_NO_MEMORY = const(45)
 NOW = const(64)
 FRESH = const(65)
 SEG_LEN = const(74)
@@ -114,6 +117,8 @@ MASK = const(0x3FFFFFFF)
 RST = const(0x04)
 ACK = const(0x10)
 BACKLOG = const(128)
+CONNECTION_BYTES = const(800)  # of the heap, with what a service keeps of it
+TABLE_FIRST = const(16)
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
 MTUS = const(32)
 _MTUS_OF = const(160)
@@ -127,6 +132,13 @@ EADDRINUSE = const(98)
 # ICMP's type << 8 | code of what says that nobody is there: IPv4's protocol and port, IPv6's port.
 HARD = (0x302, 0x303, 0x104)
 TOO_BIG = (0x304, 0x200)
+
+
+def affordable():
+    """How many connections there may be: three quarters of the heap are theirs at most."""
+    if hasattr(gc, "mem_free"):
+        return max(min(gc.mem_free() // 4 * 3 // CONNECTION_BYTES, TCP_CONNECTIONS), TABLE_FIRST)
+    return TCP_CONNECTIONS
 
 
 class Question:
@@ -157,7 +169,7 @@ class Tcp:
 
         self.isn = Isn(key[:16])
         self.cookies = Cookies(key[16:32])
-        self.table = table = Table(key[32:], TCP_CONNECTIONS)
+        self.table = table = Table(key[32:], affordable())
         self.turn = turn = Turn(stack.timers, stack.registry, FIRST)
         self.clock = clock = Clock(stack.timers, FIRST)
         self.queues = queues = Queues()
@@ -232,8 +244,8 @@ class Tcp:
         if not any(address) or address[0] >= (224 if len(address) == 4 else 255):
             # RFC 9293 MUST-46.
             raise ValueError("connect: TCP speaks to one host, not to many and not to nobody")
-        block = bytearray(self.template)
-        connection = Connection(self, block, on_connected or nothing)
+        connection = Connection(self, bytearray(self.template), on_connected or nothing)
+        block = connection.block
         source = self.stack.source_for(address)
         remote = bytes(address)
         local = source or bytes(len(remote))
@@ -353,12 +365,26 @@ class Tcp:
         return True
 
     def grow(self):
-        if not self.table.double():
+        """Twice the places; False: there are enough, or there is no memory."""
+        if self.table.full():
             return False
-        places = len(self.table.connections) - 1
-        self.turn.room(places)
-        self.clock.room(places)
-        return True
+        places = 2 * len(self.table.connections) - 2
+        try:
+            # These two may be larger than the table.
+            self.turn.room(places)
+            self.clock.room(places)
+            self.table.double()
+            return True
+        except MemoryError:
+            return False
+
+    def make(self, greet):
+        """A connection with a fresh block; None, and it is counted: there is no memory."""
+        try:
+            return Connection(self, bytearray(self.template), greet)
+        except MemoryError:
+            self.turn.count(_NO_MEMORY)
+            return None
 
     @micropython.viper
     def size(self, connection):

@@ -85,6 +85,8 @@ class TimeWait(Rows):
         row = int(self.add(block, place))
         if row == 0:
             state[_NO_TIME_WAIT] += 1
+            if int(self.first()) == 0:
+                return
             self.remove(self.first())
             row = int(self.add(block, place))
         self.fill(row, block)
