@@ -31,7 +31,7 @@ ImportOS turns one Python service into a virtual machine that boots in milliseco
 What is missing on a Debian machine is installed (it says what and why)."""
 
 SERVICE = "name in services/, or path to a .py file or a package"
-KEPT = ("apt", "venv", "mirror")  # what `clean` leaves: fetched, not made
+KEPT = ("apt", "venv", "mirror", "packages")  # what `clean` leaves: fetched, not made
 
 
 def parse(arguments):
@@ -135,6 +135,26 @@ def _parser():
         "--append", default="", metavar="TEXT", help="command line stored in the disk images"
     )
 
+    hijack = commands.add_parser(
+        "hijack",
+        help="run a CPython program on our stack, over a TAP device",
+        description="Run an unmodified CPython program: its sockets are those of our stack, over a "
+        "TAP device in a network namespace, or one of yours.",
+    )
+    hijack.add_argument(
+        "--forward",
+        action="append",
+        default=[],
+        metavar="tcp:HOST:PORT",
+        help="forward a port of 127.0.0.1 to the program (udp: too)",
+    )
+    hijack.add_argument("--nic", metavar="tap=NAME", help="attach to a TAP device of yours")
+    hijack.add_argument(
+        "--append", default="", metavar="TEXT", help="settings of the stack: address=10.0.0.2/24"
+    )
+    hijack.add_argument("program", metavar="PROGRAM", help="path to a Python file")
+    hijack.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
+
     test = commands.add_parser(
         "test",
         help="run the tests: all, some rungs, or what pytest is told",
@@ -173,6 +193,10 @@ def main(arguments):
                 qemu.check(options)
                 folder = _folder(options) if options.no_build else build(options)
                 return qemu.run(folder, options)
+            case "hijack":
+                from tools import hijack
+
+                return hijack.run(options)
             case "test":
                 return _module("tools.testing", options.arguments)
             case "bench":
