@@ -30,6 +30,7 @@ SMALL = const(1024)  # arrivals are joined as long as the sum is not longer than
 
 _BACKLOG = const(0)
 _OVERFLOW = const(1)
+_FAMILY = const(2)
 
 
 class _Dropped:
@@ -42,7 +43,7 @@ class _Dropped:
         registry = machine().counters
         if registry is not self.registry:
             self.registry = registry
-            self.counters = registry.add(Counters("socket", (), ("backlog", "overflow")))
+            self.counters = registry.add(Counters("socket", (), ("backlog", "overflow", "family")))
         self.counters.count(index)
 
 
@@ -245,8 +246,11 @@ class Connection(Endpoint):
 
 
 class Listener(Endpoint):
-    def __init__(self, tcp, port, backlog):
+    """A port; `long`: it may be called by IPv6, too."""
+
+    def __init__(self, tcp, port, backlog, long):
         Endpoint.__init__(self)
+        self.long = long
         self.queue = []
         self.backlog = backlog
         self.listener = tcp.listen(port, self.arrived, backlog=backlog)
@@ -254,8 +258,10 @@ class Listener(Endpoint):
     def arrived(self, connection):
         if len(self.queue) >= self.backlog:
             _dropped.count(_BACKLOG)
-            connection.abort()
-            return
+            return connection.abort()
+        if len(connection.remote) == 16 and not self.long:
+            _dropped.count(_FAMILY)
+            return connection.abort()
         self.queue.append(Connection(connection))
         self.changed()
 
@@ -288,7 +294,7 @@ class Datagrams(Endpoint):
     def arrived(self, socket, datagram):
         source = datagram.source
         if len(source) == 16 and not self.long:
-            return _dropped.count(_OVERFLOW)
+            return _dropped.count(_FAMILY)
         if self.peer and self.peer != (source, datagram.source_port):
             return
         data = datagram.data

@@ -103,6 +103,21 @@ def test_a_socket_of_ipv4_does_not_hear_ipv6(dual):
     dual.host.inet.udp.bind(0, lambda *_: None).send_to(b"six", parse(OURS6), 1000)
     with pytest.raises(OSError):
         sock.recv(10)
+    assert dual.machine.counters.drops()["socket.family"] == 1
+
+
+def test_a_listener_of_ipv4_does_not_take_ipv6(dual):
+    door = dual.socket.socket()
+    door.bind(("", 8080))
+    door.listen()
+    door.settimeout(0.1)
+    closed = []
+    caller = dual.host.inet.tcp.connect(parse(OURS6), 8080, lambda connection: None)
+    caller.on_close = lambda connection, reason: closed.append(reason)
+    with pytest.raises(OSError):
+        door.accept()
+    assert closed == [104]
+    assert dual.machine.counters.drops()["socket.family"] == 1
 
 
 def test_names_are_resolved(named):
