@@ -142,6 +142,7 @@ class Ip6:
             self.state[_KEY + i] = random.bits(8)
         self.count = registry.add(Counters("ip6", COUNTS, DROPS, self.state)).count
         self.path_mtus = PathMtu(timers)
+        self.wanted = bytearray(16)  # the destination that find_path looks for
         self.locals = []  # of (address, kind)
         self.add_local(ALL_NODES, GROUP)
         self.set_mtu(mtu)
@@ -190,7 +191,27 @@ class Ip6:
             state[offset + 1] = value >> 8
 
     def is_local(self, address):
-        return (address, ADDRESS) in self.locals
+        """Is it an address of ours?  (A group is none.)"""
+        return self.is_local_at(address, 0)
+
+    @micropython.viper
+    def is_local_at(self, buffer, offset: int) -> bool:
+        """The same of 16 bytes in a buffer; `offset` is a multiple of 4."""
+        words = ptr32(buffer)
+        i = offset >> 2
+        state = ptr32(self.state)
+        row = _LOCALS >> 2
+        last = int(ptr16(state)[_LOCALS_END >> 1])
+        while row < last:
+            if (
+                state[row + 3] == words[i + 3]
+                and state[row + 2] == words[i + 2]
+                and state[row + 1] == words[i + 1]
+                and state[row] == words[i]
+            ):
+                return int(ptr16(state)[(row << 1) + (_KIND >> 1)]) == ADDRESS
+            row += _LOCAL_WORDS
+        return False
 
     def set_mtu(self, mtu):
         """The MTU of the link; a router may say less than the device."""
@@ -381,10 +402,11 @@ class Ip6:
     def find_path(self, packet, row, length):
         """The destination is not in the table, or the packet does not fit its path."""
         buffer = packet.buffer
-        destination = bytes(buffer[DESTINATION : DESTINATION + 16])
+        destination = self.wanted
+        special = self.look(packet, destination)
         if destination[0] == 0xFF:
             hop = destination
-        elif destination[:15] == NOWHERE[:15] or self.is_local(destination):
+        elif special or self.is_local(destination):
             self.loop(packet)
             return
         else:
@@ -404,6 +426,17 @@ class Ip6:
         self.count(_PATHS)
         self.keep_path(packet, row, mtu)
         self.transmit(packet)
+
+    @micropython.viper
+    def look(self, packet, wanted) -> bool:
+        """Copy the destination to `wanted`; is it within ::/96, where nobody is to be sent to?"""
+        words = ptr32(packet.buffer)
+        to = ptr32(wanted)
+        i = 0
+        while i < 4:
+            to[i] = words[(DESTINATION >> 2) + i]
+            i += 1
+        return to[0] | to[1] | to[2] == 0
 
     @micropython.viper
     def keep_path(self, packet, row: int, mtu: int):

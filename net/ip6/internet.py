@@ -163,12 +163,13 @@ class Internet6:
 
     def send(self, packet):
         """By the interface that has the source."""
-        interface = self.owner(bytes(packet.buffer[SOURCE : SOURCE + 16]))
-        if interface:
-            interface.ip6.send(packet)
-        else:
-            self.count(_SOURCE)
-            packet.release()
+        buffer = packet.buffer
+        for interface in self.interfaces:
+            if interface.ip6.is_local_at(buffer, SOURCE):
+                interface.ip6.send(packet)
+                return
+        self.count(_SOURCE)
+        packet.release()
 
     def send_long_from(self, protocol, source, destination, buffer, start, end, mark=0):
         interface = self.owner(source)

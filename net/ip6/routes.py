@@ -145,7 +145,7 @@ class Routes:
         return self.first_hop(destination)
 
     def first_hop(self, destination):
-        silent = []
+        silent = None
         for route in self.routes:
             if matches(destination, route.prefix, route.length):
                 router = route.router
@@ -153,8 +153,10 @@ class Routes:
                     return destination
                 if not self.unreachable(router):
                     return router
+                if silent is None:
+                    silent = []
                 silent.append(router)
-        if not silent:
+        if silent is None:
             return None
         # RFC 4861 6.3.6 (2): none is known to answer, so all are tried in turn.
         self.turn += 1
