@@ -121,6 +121,10 @@ SYSLOG_BYTES = const(8_192)
 # there is.
 TCP_CONNECTIONS = const(16384)
 
+# Memory that is given up when a connection could not be made for want of it; then there are never
+# more connections than at that moment.
+TCP_RESERVE = const(32768)
+
 # Connections that a SYN has begun and nobody has finished, 88 bytes each; more of them, and SYN
 # cookies take over.  Connections that wait for their last segments to die: 80 bytes each; the
 # oldest gives way.
@@ -130,9 +134,9 @@ TCP_TIME_WAITS = const(2048)
 # Data to be sent that had to be copied, and data that came out of order: 2 KB each, made when
 # needed.
 TCP_CHUNKS = const(256)
-TCP_HELD_SEGMENTS = const(96)
-# Of one connection.
-TCP_HELD_SEGMENTS_EACH = const(48)
+TCP_HELD_SEGMENTS = const(384)
+# Of one connection: what its window (TCP_WINDOW) can bring, so that one loss is one loss.
+TCP_HELD_SEGMENTS_EACH = const(192)
 
 # The window that a connection offers; no memory is taken for it.  Shifts of the window field.
 TCP_WINDOW = const(262144)

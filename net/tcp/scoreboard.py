@@ -32,6 +32,7 @@ SND_UNA = const(13)
 SND_NXT = const(14)
 SND_MAX = const(15)
 MSS = const(28)
+RECOVER = const(50)
 HIGH_RXT = const(51)
 PIPE = const(52)
 SACKED = const(63)
@@ -182,10 +183,18 @@ def set_pipe(block_) -> int:
     i = block[SACKED]
     flags = block[FLAGS]
     if flags & TIMED_OUT:
-        # Everything above snd_nxt is lost or has arrived; below, ranges have arrived.
+        # Between snd_nxt and RECOVER all is lost or has arrived.  What was sent again lies below,
+        # what was sent since then for the first time above; ranges have arrived.
         block[SCRATCH] = block[SND_NXT] - una
         sent = block[SCRATCH]
-        pipe = sent
+        block[SCRATCH] = block[RECOVER] - una
+        recover = block[SCRATCH]
+        block[SCRATCH] = block[SND_MAX] - una
+        pipe = block[SCRATCH]
+        if sent < recover:
+            pipe -= recover - sent
+        else:
+            sent = recover
         while i:
             i -= 1
             at = SACK + (i << 1)
@@ -193,10 +202,10 @@ def set_pipe(block_) -> int:
             block[SCRATCH + 1] = block[at + 1] - una
             low = block[SCRATCH]
             high = block[SCRATCH + 1]
-            if high > sent:
-                high = sent
-            if low < high:
-                pipe -= high - low
+            if low < sent:
+                pipe -= (high if high < sent else sent) - low
+            if high > recover:
+                pipe -= high - (low if low > recover else recover)
         block[PIPE] = pipe
         return pipe
     block[SCRATCH] = block[SND_MAX] - una
@@ -268,11 +277,11 @@ def hole_at(block_, start: int) -> int:
 
 @micropython.viper
 def beyond(block_, start: int) -> int:
-    """After a timeout: the first distance at or above `start` that no range covers, and the room up
-    to the next range, at most one segment, into HOLE and HOLE_LENGTH.  0: nothing is left."""
+    """The first distance at or above `start` that no range covers, and the room up to the next one
+    or to RECOVER, at most one segment, into HOLE and HOLE_LENGTH.  0: nothing is left."""
     block = ptr32(block_)
     una = block[SND_UNA]
-    block[SCRATCH] = block[SND_MAX] - una
+    block[SCRATCH] = block[RECOVER] - una
     end = block[SCRATCH]
     count = block[SACKED]
     i = 0
@@ -281,12 +290,15 @@ def beyond(block_, start: int) -> int:
         block[SCRATCH] = block[at] - una
         block[SCRATCH + 1] = block[at + 1] - una
         if start < block[SCRATCH]:
-            end = block[SCRATCH]
+            if block[SCRATCH] < end:
+                end = block[SCRATCH]
             break
         if start < block[SCRATCH + 1]:
             start = block[SCRATCH + 1]
         i += 1
     length = end - start
+    if length < 0:
+        length = 0
     block[HOLE] = start
     if length > block[MSS]:
         length = block[MSS]

@@ -12,14 +12,13 @@
 Segments rise through fast, arrive and establish; everything falls through output and segment.
 """
 
-import gc
-
 import micropython
 from micropython import const
 
 from net.config import (
     TCP_CONNECTIONS,
     TCP_FIN_WAIT_2_MS,
+    TCP_RESERVE,
     TCP_WINDOW,
     TCP_WINDOW_SHIFT,
 )
@@ -117,8 +116,7 @@ MASK = const(0x3FFFFFFF)
 RST = const(0x04)
 ACK = const(0x10)
 BACKLOG = const(128)
-CONNECTION_BYTES = const(800)  # of the heap, with what a service keeps of it
-TABLE_FIRST = const(16)
+FEWEST = const(8)  # connections, however little memory there is
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
 MTUS = const(32)
 _MTUS_OF = const(160)
@@ -132,13 +130,6 @@ EADDRINUSE = const(98)
 # ICMP's type << 8 | code of what says that nobody is there: IPv4's protocol and port, IPv6's port.
 HARD = (0x302, 0x303, 0x104)
 TOO_BIG = (0x304, 0x200)
-
-
-def affordable():
-    """How many connections there may be: three quarters of the heap are theirs at most."""
-    if hasattr(gc, "mem_free"):
-        return max(min(gc.mem_free() // 4 * 3 // CONNECTION_BYTES, TCP_CONNECTIONS), TABLE_FIRST)
-    return TCP_CONNECTIONS
 
 
 class Question:
@@ -166,10 +157,11 @@ class Tcp:
         self.mtu = stack.nic.mtu
         self.mtus = bytearray(4 * _MTUS_OF + 4)
         self.none = None
+        self.reserve = bytearray(TCP_RESERVE)
 
         self.isn = Isn(key[:16])
         self.cookies = Cookies(key[16:32])
-        self.table = table = Table(key[32:], affordable())
+        self.table = table = Table(key[32:], TCP_CONNECTIONS)
         self.turn = turn = Turn(stack.timers, stack.registry, FIRST)
         self.clock = clock = Clock(stack.timers, FIRST)
         self.queues = queues = Queues()
@@ -376,6 +368,7 @@ class Tcp:
             self.table.double()
             return True
         except MemoryError:
+            self.exhausted()
             return False
 
     def make(self, greet):
@@ -383,8 +376,14 @@ class Tcp:
         try:
             return Connection(self, bytearray(self.template), greet)
         except MemoryError:
-            self.turn.count(_NO_MEMORY)
+            self.exhausted()
             return None
+
+    def exhausted(self):
+        """The heap is full: from now on there are fewer connections, and services get the rest."""
+        self.turn.count(_NO_MEMORY)
+        self.reserve = None
+        self.table.most = max(self.table.count - 1, FEWEST)
 
     @micropython.viper
     def size(self, connection):

@@ -154,3 +154,23 @@ def test_many_at_once_each_gets_its_own(seed):
 
 def writes(text):
     return lambda connection: connection.write(text)
+
+
+def test_without_memory_there_are_fewer_connections():
+    pair = Pair()
+    served = echo_server(pair.b)
+    for _ in range(10):
+        pair.connect(7)
+    pair.run(100)
+    tcp = pair.b.inet.tcp
+    template, tcp.template = tcp.template, 1 << 29 if hasattr(gc, "mem_alloc") else 1 << 60
+    refused = pair.connect(7)
+    ear = Ear(refused)
+    pair.run(100)
+    assert pair.b.inet.drops == {"tcp.no_memory": 1}
+    assert tcp.table.most == 9
+    tcp.template = template
+    refused.write(b"x")
+    pair.run(1000)
+    assert (ear.events, ear.reason) == (["close"], 104)
+    assert len(served) == 10
