@@ -161,7 +161,7 @@ def test_without_memory_there_are_fewer_connections():
     served = echo_server(pair.b)
     for _ in range(10):
         pair.connect(7)
-    pair.run(100)
+    pair.run(3000)
     tcp = pair.b.inet.tcp
     template, tcp.template = tcp.template, 1 << 29 if hasattr(gc, "mem_alloc") else 1 << 60
     refused = pair.connect(7)
