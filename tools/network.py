@@ -1,13 +1,14 @@
 """Settings of the network on the host: refused early where the machine would refuse them, and what
 QEMU's user network has to look like for a machine that does not ask DHCP.
 
-    check(settings, "setting")  UserError if address, gateway, mtu or dns cannot be meant
+    check(settings, "setting")  UserError if an address, mtu or dns cannot be meant
     user_network(settings)      words of QEMU's -netdev user, and the guest's address in it
 
 net/address.py reads addresses for both sides.
 """
 
 import ipaddress
+import re
 
 from net.address import parse, parse_interface, text
 from tools.errors import UserError
@@ -21,9 +22,29 @@ def _parse_mtu(value):
         raise ValueError(f"an MTU is a number from {SMALLEST_MTU} up")
 
 
+def _of(size, address):
+    if len(address) != size:
+        other = "address6 and gateway6" if size == 4 else "address and gateway"
+        raise ValueError(f"an address of the other family: it has {other}")
+
+
+def _parse_interfaces6(value):
+    for part in value.split(","):
+        _of(16, parse_interface(part)[0])
+
+
+def _parse_secret(value):
+    if not re.fullmatch("[0-9A-Fa-f]{32}", value):
+        raise ValueError("a secret is 32 hexadecimal digits")
+
+
 READERS = {
-    "address": parse_interface,
-    "gateway": parse,
+    "address": lambda value: _of(4, parse_interface(value)[0]),
+    "gateway": lambda value: _of(4, parse(value)),
+    "address6": _parse_interfaces6,
+    "gateway6": lambda value: _of(16, parse(value)),
+    "identifier6": lambda value: _of(16, parse(value)),
+    "secret6": _parse_secret,
     "mtu": _parse_mtu,
     "dns": lambda value: [parse(name) for name in value.split(",")],
 }

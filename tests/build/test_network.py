@@ -54,3 +54,27 @@ def test_ports_lead_to_the_static_address():
 def test_networks_that_qemu_cannot_make(address):
     with pytest.raises(UserError, match=f"^address={address}: "):
         network.user_network(Settings(f"address={address}"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "address=2001:db8::2/64",
+        "address6=10.0.0.2/24",
+        "address6=2001:db8::2",
+        "address6=2001:db8::2/64,",
+        "gateway=fe80::1",
+        "gateway6=10.0.0.1",
+        "secret6=0011",
+        "secret6=" + "g" * 32,
+        "identifier6=53",
+    ],
+)
+def test_settings_of_ip6_that_cannot_be_meant(line):
+    with pytest.raises(UserError, match="^--append "):
+        network.check(Settings(line).values, "--append")
+
+
+def test_settings_of_ip6():
+    line = "address6=2001:db8::2/64,fd00::2/48 gateway6=fe80::1 dns=2001:db8::53 identifier6=::53"
+    network.check(Settings(line + " secret6=" + "0f" * 16).values, "--append")

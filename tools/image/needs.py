@@ -135,7 +135,7 @@ class Needs:
                     f"did you mean {near[0]}?" if near else f"it reads {', '.join(sorted(known))}"
                 )
                 raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
-        if "net.inet" in closure.frozen:
+        if "net.stack" in closure.frozen:
             network.check(self.settings, "setting")  # also of NEEDS
 
 
