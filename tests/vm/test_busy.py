@@ -6,7 +6,6 @@ host has something else to do.
 
 import contextlib
 import socket
-import threading
 import time
 
 import pytest
@@ -19,6 +18,7 @@ pytestmark = pytest.mark.timeout(300)  # the first one builds the image
 BUSY = str(images.ROOT / "tests" / "vm" / "services" / "busy.py")
 MUST = 0.020  # seconds, 99th percentile
 BURN = 5  # seconds
+CONNECTIONS = 200  # fewer than a listener's backlog
 
 
 def percentiles(times):
@@ -26,19 +26,27 @@ def percentiles(times):
     return [times[len(times) * percent // 100] for percent in (50, 99)]
 
 
-def measure(once, clock, until, pause):
-    """Seconds that each call of `once` takes, one after the other with a pause between."""
-    times = []
-    while (start := clock()) < until:
-        once()
-        times.append(clock() - start)
-        time.sleep(pause)
-    return times
-
-
 def answer(made):
     with contextlib.suppress(TimeoutError):
         return made.recv(5)
+
+
+class Pinger:
+    """Calling it sends an echo request and waits for the reply."""
+
+    def __init__(self, namespace):
+        self.raw = namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self.number = 0
+
+    def __call__(self):
+        self.number += 1
+        body = b"\x12\x34" + self.number.to_bytes(2, "big") + bytes(56)
+        total = load.checksum(b"\x08\0\0\0" + body)
+        self.raw.sendto(b"\x08\0" + total.to_bytes(2, "big") + body, (ADDRESS, 0))
+        while True:
+            packet = self.raw.recv(200)
+            if packet[20] == 0 and packet[24:28] == body[:4]:
+                return
 
 
 def burn(elf, seconds=BURN, **options):
@@ -46,11 +54,15 @@ def burn(elf, seconds=BURN, **options):
     with Namespace() as namespace:
         tap = vm.Tap(namespace.tap(address=f"{KERNEL}/24", offloads=True))
         namespace.neighbour(ADDRESS, MAC)
-        with vm.Machine(
-            elf, nic=tap, mac=MAC, command_line=static(), icount="shift=0", **options
-        ) as guest:
+        options = {"command_line": static(), "icount": "shift=0", **options}
+        with vm.Machine(elf, nic=tap, mac=MAC, **options) as guest:
             guest.wait_for(ADDRESS)
             assert load.pings(namespace, ADDRESS) == 1
+            ping = Pinger(namespace)
+            sockets = [
+                namespace.socket(socket.AF_INET, socket.SOCK_STREAM) for _ in range(CONNECTIONS)
+            ]
+            waiting = iter(sockets)
             asker = namespace.socket()
             asker.sendto(b"%d" % (1000 * seconds), (ADDRESS, 9))
             guest.wait_for("busy")
@@ -58,43 +70,25 @@ def burn(elf, seconds=BURN, **options):
             def clock():
                 return guest.instructions() / 1e9
 
+            pings, connects = [], []
             until = clock() + 0.9 * seconds
-            raw = namespace.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-            sockets = []
-
-            def ping():
-                number = len(sent).to_bytes(2, "big")
-                sent.append(number)
-                body = b"\x12\x34" + number + bytes(56)
-                total = load.checksum(b"\x08\0\0\0" + body)
-                raw.sendto(b"\x08\0" + total.to_bytes(2, "big") + body, (ADDRESS, 0))
-                while True:
-                    answer = raw.recv(200)
-                    if answer[20] == 0 and answer[24:28] == b"\x12\x34" + number:
-                        return
-
-            sent = []
-
-            def connect():
-                made = namespace.inside(socket.create_connection, (ADDRESS, 7), 3)
-                sockets.append(made)
-
-            results = {}
-            other = threading.Thread(
-                target=lambda: results.update(connects=measure(connect, clock, until, 0.05))
-            )
-            other.start()
-            results["pings"] = measure(ping, clock, until, 0.01)
-            other.join()
+            while (start := clock()) < until:
+                ping()
+                pings.append(clock() - start)
+                if len(pings) % 4 == 0 and (made := next(waiting, None)):
+                    start = clock()
+                    made.connect((ADDRESS, 7))
+                    connects.append(clock() - start)
+                time.sleep(0.005)
             assert "done" not in guest.text, guest.text
             guest.wait_for("done", 60)
             # Those that were accepted meanwhile work, and data sent meanwhile was kept.
+            sockets = sockets[: len(connects)]
             for made in sockets:
-                made.settimeout(5)
                 made.sendall(b"hello")
             answers = [answer(made) for made in sockets]
             assert answers == [b"hello"] * len(sockets), guest.text
-            return results["pings"], results["connects"]
+            return pings, connects
 
 
 @pytest.mark.parametrize("virtio", vm.VIRTIO)
