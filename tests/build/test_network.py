@@ -71,7 +71,7 @@ def test_networks_that_qemu_cannot_make(address):
     ],
 )
 def test_settings_of_ip6_that_cannot_be_meant(line):
-    with pytest.raises(UserError, match="^--append "):
+    with pytest.raises(UserError, match=r"^--append "):
         network.check(Settings(line).values, "--append")
 
 
