@@ -1,4 +1,4 @@
-"""A bucket of tokens: so many a second, in bursts of at most so many (RFC 4443 2.4 (f)).
+"""A bucket of tokens: so many a second, bursts of at most so many.  RFC 1812 4.3.2.8, 4443 2.4 (f).
 
 bucket = Bucket(timers, 100, 20)
 bucket.take() -> bool      False: not now

@@ -15,6 +15,7 @@ Left out: redirects are ignored, timestamps and masks never answered, broadcast 
 import micropython
 from micropython import const
 
+from net.bucket import Bucket
 from net.checksum import changed
 from net.config import ICMP_ERRORS_BURST, ICMP_ERRORS_PER_SECOND
 from runtime.counters import Counters
@@ -87,8 +88,6 @@ BODY = const(208)
 NOT_FOR_US_ALONE = const(0x0B)  # BROADCAST | MULTICAST | NET_BROADCAST
 ROOM = const(1848)  # from OUT_SEGMENT to the end of the buffer
 
-SECOND = const(1000)
-
 
 # RFC 1191 section 7.1: MTUs that there are.
 PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296)
@@ -107,9 +106,8 @@ class Icmp:
         self.address = address  # ip4's
         self.state = bytearray(4 * _COUNTERS)
         self.count = registry.add(Counters("icmp", COUNTS, DROPS, self.state)).count
-        self.timers = timers
-        self.tokens = ICMP_ERRORS_BURST
-        self.filled = timers.now()
+        # RFC 1812 4.3.2.8.
+        self.permitted = Bucket(timers, ICMP_ERRORS_PER_SECOND, ICMP_ERRORS_BURST).take
         # Slots: out; sideways, told[protocol](packet, kind) with kind = type << 8 | code, which
         # returns False if nothing of the kind was sent.
         self.allocate = None
@@ -309,16 +307,3 @@ class Icmp:
             total += ptr8(out)[end - 1]
         total = (total & 0xFFFF) + (total >> 16)
         out[first + 1] = (total + (total >> 16)) ^ 0xFFFF
-
-    def permitted(self):
-        """A bucket of tokens, one for each error."""
-        now = self.timers.now()
-        passed = (now - self.filled) & 0x3FFFFFFF
-        earned = min(passed, SECOND) * ICMP_ERRORS_PER_SECOND // SECOND
-        if earned:
-            self.tokens = min(self.tokens + earned, ICMP_ERRORS_BURST)
-            self.filled = now
-        if not self.tokens:
-            return False
-        self.tokens -= 1
-        return True

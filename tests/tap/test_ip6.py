@@ -241,3 +241,25 @@ def start(machine):
     inet = Inet6(machine, udp=Udp)
     inet.udp.bind(53, Server(Responder(zone)).receive)
 """
+
+
+def test_both_families_on_one_interface(six):
+    """DHCP and advertisements from one dnsmasq, an echo over each family."""
+    six.make_tap("2001:db8:7::1/64")
+    six.namespace.run("sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
+    six.namespace.start(
+        *("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--interface=tap0", "--port=0"),
+        *("--enable-ra", "--dhcp-range=2001:db8:7::,ra-stateless", "--user=root"),
+        *("--dhcp-range=10.0.0.2,10.0.0.2,255.255.255.0", "--leasefile-ro", "--bind-interfaces"),
+        *("--ra-param=tap0,4,1800",),
+        stderr=subprocess.DEVNULL,
+    )
+    six.start(service="tests.support.probe46")
+    ours = six.station.process.wait_for("2001:db8:7:").split()[-1].split("/")[0]
+    six.station.process.wait_for("10.0.0.2/24")
+    for family, address in ((socket.AF_INET, "10.0.0.2"), (socket.AF_INET6, ours)):
+        for size in (0, 100, 1452, 5000):
+            client = six.namespace.socket(family)
+            client.connect((address, 7))
+            client.send(bytes(size))
+            assert client.recv(8192) == bytes(size)
