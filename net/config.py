@@ -23,8 +23,8 @@ INTERFACES = const(4)
 # Multicast groups that an interface can be in: 4 bytes each in net/ip4.py, which has room for 16.
 GROUPS = const(16)
 
-# Transmit packets that are on their way to ourselves (net/loopback.py).
-LOOPED = const(16)
+# Packets that are on their way to ourselves (net/loopback.py): 2 KB each, made when needed.
+LOOPED = const(64)
 
 # Path MTU (RFC 1191): 12 bytes each.
 PATH_MTUS = const(8)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from net.config import TCP_HELD_SEGMENTS, TCP_HELD_SEGMENTS_EACH
 from net.packet import BODY, OUT_SEGMENT, Pool
 from net.tcp import block as layout
 from net.tcp.clock import Clock
@@ -325,7 +326,9 @@ def test_reassembly_is_bounded():
     segment = Pool("test", 1).allocate()
     segment.length = 10
     for holder in holders:
-        for number in range(60):
+        for number in range(TCP_HELD_SEGMENTS_EACH + 10):
             reassembly.keep(holder, segment, 20 * number + 10, 10)
-    assert [len(holder.held or [0]) - 1 for holder in holders] == [48, 48, 0]
-    assert len(counted.counted) == 84
+    each = TCP_HELD_SEGMENTS_EACH
+    assert 2 * each == TCP_HELD_SEGMENTS
+    assert [len(holder.held or [0]) - 1 for holder in holders] == [each, each, 0]
+    assert len(counted.counted) == each + 30
