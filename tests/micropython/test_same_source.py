@@ -50,6 +50,7 @@ MODULES = [
     "net/test_two_stacks.py",
     "net/test_udp.py",
     "net/test_urgent.py",
+    "runtime/test_csprng.py",
     "runtime/test_timers.py",
     "tcp/test_core_many.py",
     "tcp/test_core_narrow.py",

@@ -1,12 +1,9 @@
 """The generator: RFC 8439's numbers, what counts as a seed, what is wiped."""
 
-import types
-
 import pytest
 
 from runtime import csprng
 from runtime.csprng import BLOCK, QUARTERS, Entropy, chacha20
-from tests.support.metal import Machine, metal
 
 
 class Clock:
@@ -88,34 +85,3 @@ def test_old_seeds_are_renewed_when_numbers_are_wanted(entropy, clock):
         clock.ms = ms
         entropy.bytes(1)
     assert asked == [300_001, 600_002]
-
-
-def machine(seed=None):
-    log = types.SimpleNamespace(lines=[])
-    log.warning = log.info = lambda text, *values: log.lines.append(text % values)
-    settings = {} if seed is None else {"seed": seed}
-    return types.SimpleNamespace(uptime_ms=metal.uptime_ms, settings=settings, log=log)
-
-
-@pytest.mark.parametrize("rdrand", [True, False])
-def test_the_processor_seeds_if_it_can(rdrand):
-    Machine().rdrand = rdrand
-    it = machine()
-    entropy = csprng.make(it, metal)
-    assert entropy.seeded == rdrand
-    csprng.report(entropy, it.log)
-    assert it.log.lines == [
-        "entropy: RDRAND"
-        if rdrand
-        else "entropy: no source; start the machine with RDRAND or a virtio-rng device"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("seed", "seeded"), [("ab" * 32, True), ("ab" * 31, False), ("xyz", False), (True, False)]
-)
-def test_the_setting_seeds(seed, seeded):
-    Machine()
-    it = machine(seed)
-    assert csprng.make(it, metal).seeded == seeded
-    assert ("hexadecimal" in "".join(it.log.lines)) == (seed in ("xyz", True))
