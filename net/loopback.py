@@ -4,9 +4,8 @@ RFC 1122 section 3.2.1.3 (g), RFC 4291 section 2.5.3: 127.0.0.0/8, ::1, and each
 
     loopback.use(inet)        from now on; without it such packets are counted and dropped
 
-The packet is copied to a buffer for reception and handed to the transport as if a device had
-verified its checksum: it has never left our memory.  Nothing waits in a queue of its own: the
-transmit packets do, so many as LOOPED says.
+The packet is copied to a buffer for reception, of which there are as many as LOOPED says, and
+handed to the transport as if a device had verified its checksum: it has never left our memory.
 Above: udp, tcp, icmp.  Below: find_path of ip4 and ip6, which have the slot `loop`.
 Left out: groups and broadcasts do not come back.
 """
@@ -60,8 +59,8 @@ class Loopback:
         self.stack = stack
         self.soon = stack.machine.loop.soon
         self.count = stack.registry.add(Counters("loopback", COUNTS, DROPS)).count
-        self.waiting = []
-        self.spare = []  # packets to receive with
+        self.waiting = []  # packets to be received in the next turn
+        self.spare = []  # packets to receive with, free
 
     def wire(self):
         """Be in the slots of all interfaces."""
@@ -74,9 +73,6 @@ class Loopback:
                     interface.icmp6.is_local = self.stack.is_local  # ::1, too
                 interface.fragmentation.whole = self.take_long
 
-    def held(self):
-        return self.waiting
-
     def is_inside(self, address):
         """Is it an address that never leaves a host?"""
         return address[0] == INSIDE if len(address) == 4 else address == INSIDE6
@@ -85,11 +81,14 @@ class Loopback:
 
     def take(self, packet):
         """A packet to ourselves; it has all of its headers."""
-        if len(self.waiting) == LOOPED:
+        if len(self.waiting) < LOOPED:
+            self.wait(self.copy(packet))
+        else:
             self.count(_FULL)
-            packet.release()
-            return
-        self.waiting.append(packet)
+        packet.release()
+
+    def wait(self, lent):
+        self.waiting.append(lent)
         if len(self.waiting) == 1:
             self.soon(self.turn)
 
@@ -97,22 +96,23 @@ class Loopback:
         """A datagram that would leave in fragments.  False: it is not for us."""
         if not self.stack.is_local(destination):
             return False
+        if len(self.waiting) >= LOOPED:
+            self.count(_FULL)
+            return True
         lent = self.room(DATAGRAM + 40 + end - start)
         flags = 0 if len(destination) == 4 else IP6
         transport = DATAGRAM + (40 if flags else 20)
         lent.buffer[DATAGRAM:transport] = bytes(transport - DATAGRAM)
         lent.buffer[transport : transport + end - start] = buffer[start:end]
         self.label(lent, protocol, source, destination, flags, transport + end - start)
-        self.soon(lambda: self.rise(lent))
+        self.wait(lent)
         return True
 
     # And up again.
 
     def turn(self):
         packets, self.waiting = self.waiting, []
-        for packet in packets:
-            lent = self.copy(packet)
-            packet.release()
+        for lent in packets:
             self.rise(lent)
 
     def copy(self, packet):

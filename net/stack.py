@@ -231,7 +231,7 @@ class Stack:
 
     def held(self):
         """The transmit packets that wait for something to happen."""
-        parts = self.families + [self.udp, self.tcp, self.loopback]  # noqa: RUF005 (MicroPython)
+        parts = self.families + [self.udp, self.tcp]  # noqa: RUF005 (MicroPython)
         return [packet for part in parts if hasattr(part, "held") for packet in part.held()]
 
     # News.

@@ -7,6 +7,7 @@ from net.address import parse
 from net.config import LOOPED
 from net.dual import Dual
 from net.inet import Inet
+from net.tcp import Tcp
 from net.udp import Udp
 from tests.support.frames import ethernet, ip, udp
 from tests.support.wire import Host, Nic, World
@@ -157,4 +158,49 @@ def test_several_interfaces_are_one_host():
             world.run(10)
             assert heard == [size]
     assert inet.drops == {}
+    world.check()
+
+
+@pytest.mark.parametrize("destination", LOCAL)
+@pytest.mark.parametrize("offloads", [0, 7])
+def test_tcp_connects_to_itself(destination, offloads):
+    world = World()
+    host = Host(
+        world,
+        "us",
+        packets=64,
+        offloads=offloads,
+        address=OURS + "/24",
+        address6=OURS6 + "/64",
+    )
+    inet = host.inet = Dual(host, udp=Udp, tcp=Tcp)
+    loopback.use(inet)
+    world.run(60_000)
+    world.frames.clear()
+    data = bytes([n * 3 & 0xFF for n in range(50_000)])
+    got = []
+
+    def serve(connection):
+        connection.on_data = lambda c, segment: got.append(segment.data)
+
+    def connected(connection):
+        queue = [data]
+
+        def more(c):
+            taken = c.write(queue[0])
+            queue[0] = queue[0][taken:]
+            if not queue[0]:
+                c.on_writable = lambda c: None
+                c.close()
+
+        connection.on_writable = more
+        more(connection)
+
+    inet.tcp.listen(80, serve)
+    inet.tcp.connect(parse(destination), 80, connected)
+    world.run(5_000)
+    assert b"".join(got) == data
+    assert world.frames == [], "nothing on the wire"
+    assert inet.drops == {}
+    world.run(200_000)
     world.check()
