@@ -9,7 +9,7 @@
     7. text
     8. FIN
 
-Segments of nobody, and those for SYN-SENT, are establish.py's (3.10.7.1 to .3).
+Segments of nobody are stranger.py's (3.10.7.1, .2), those for SYN-SENT active.py's (.3).
 Law: after a callback (on_data) nothing of the segment is looked at: another may have come through
 the urgent poll meanwhile.  What has to be known later, where FIN is, stands in the block before.
 """

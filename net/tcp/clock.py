@@ -82,6 +82,10 @@ class Clock:
         return int(ptr16(words)[4 + 2 * (words[_PLACES] + 1) + 1])
 
     @micropython.viper
+    def entries(self) -> int:
+        return ptr32(self.state)[_COUNT]
+
+    @micropython.viper
     def deadline(self, index: int) -> int:
         return ptr32(self.state)[_KEYS + index]
 
@@ -94,7 +98,11 @@ class Clock:
 
     def run(self):
         now = self.timers.now()
-        while True:
+        # Each once: `due` has the time of the turn, which may have begun a moment before this one,
+        # and what is not due for it comes back with a deadline that is past for us.
+        left = self.entries()
+        while left:
+            left -= 1
             index = self.first()
             if not index or (now - self.deadline(index)) & MASK >= HALF:
                 break

@@ -9,7 +9,7 @@
     tcp.connections             all there are; `tcp.counts()` the sizes of the tables
     tcp.ecn                     ask for ECN, and grant it (RFC 3168)
 
-Segments rise through fast, arrive and establish; everything falls through output and segment.
+Segments rise through fast, arrive and stranger; everything falls through output and segment.
 """
 
 import micropython
@@ -24,7 +24,9 @@ from net.config import (
 )
 from net.tcp import recovery, rtt
 from net.tcp.acknowledge import Acknowledge
+from net.tcp.active import Active
 from net.tcp.arrive import Arrive
+from net.tcp.baker import Baker
 from net.tcp.clock import Clock
 from net.tcp.connection import Connection, Listener, nothing
 from net.tcp.cookies import Cookies
@@ -36,10 +38,12 @@ from net.tcp.output import Output
 from net.tcp.reassembly import Reassembly
 from net.tcp.segment import Segments, pseudo
 from net.tcp.sendqueue import Queues
+from net.tcp.stranger import Strangers
 from net.tcp.table import FIRST, Table
 from net.tcp.timers import Deadlines
 from net.tcp.timewait import TimeWait
 from net.tcp.turn import Turn
+from net.tcp.voice import Voice
 from net.tcp.words import (
     fin_sent,
     flag,
@@ -151,7 +155,6 @@ class Tcp:
         self.entropy = machine.entropy
         self.ecn = stack.settings.get("ecn", "on") != "off"
         self.listeners = {}
-        self.cookie_at = -1
         self.template = template(TCP_WINDOW)
         self.question = Question()
         self.mtu = stack.nic.mtu
@@ -172,7 +175,11 @@ class Tcp:
         self.arrive = arrive = Arrive(turn, table, acknowledge, reassembly)
         self.half = half = HalfOpen(turn, stack.timers)
         self.time = TimeWait(turn, stack.timers)
-        self.establish = establish = Establish(self)
+        self.voice = voice = Voice(self.template, segments, turn)
+        self.establish = establish = Establish(self, voice)
+        active = Active(self, voice, establish.send_syn)
+        baker = Baker(self, voice)
+        strangers = Strangers(self, voice)
         fast = Fast(turn, table)
         Deadlines(turn, table, clock, outgoing, queues, self.over)
 
@@ -181,10 +188,15 @@ class Tcp:
         fast.slow = arrive.receive
         fast.advance = acknowledge.advance
         fast.introduce = arrive.introduce = self.introduce
-        arrive.stranger = establish.stranger
-        arrive.syn_sent = establish.greeted
-        arrive.established = establish.established
-        arrive.refuse = establish.refuse_for
+        arrive.stranger = strangers.stranger
+        strangers.half_open = establish.half_open
+        strangers.listen = establish.listen
+        strangers.cookie_back = baker.cookie_back
+        establish.bake = baker.bake
+        baker.welcome = establish.welcome
+        arrive.syn_sent = active.greeted
+        arrive.established = active.established
+        arrive.refuse = voice.refuse_for
         arrive.over = self.over
         arrive.time_wait = self.time_wait
         arrive.wait_for_fin = self.wait_for_fin
@@ -197,7 +209,7 @@ class Tcp:
         turn.call = self.call
         turn.output = outgoing.run
         turn.wrapped = self.wrapped
-        outgoing.handshake = establish.handshake
+        outgoing.handshake = active.handshake
         outgoing.finishing = self.finishing
         segments.sacks = reassembly.sacks
         self.mark = turn.mark
@@ -311,7 +323,7 @@ class Tcp:
             return
         self.refresh()
         if state >= SYN_RECEIVED:
-            self.establish.reset(RST | ACK, connection)
+            self.voice.reset(RST | ACK, connection)
         self.over(connection, ECONNABORTED)
 
     def keep_alive(self, connection):

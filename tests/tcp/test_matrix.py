@@ -231,7 +231,7 @@ def test_transfer_to_a_service_that_keeps_everything_for_a_while():
 def test_transfer_through_a_tiny_window(window, shrinks):
     """`shrinks`: the SYN promised more (RFC 9293 MUST-34)."""
     pair = Pair(lambda nic: Lossy(nic, drop=0.02, seed=window), delay=2)
-    for where in (pair.b.template, pair.b.establish.voice.block)[: 1 if shrinks else 2]:
+    for where in (pair.b.template, pair.b.voice.block)[: 1 if shrinks else 2]:
         where[4 * block.RCV_SPACE : 4 * block.RCV_SPACE + 4] = window.to_bytes(4, "little")
     length = 40 * window if window < 200 else 12 * window
     exact(pair, LONG[:length], LONG[:2000], limit=3_000_000)
