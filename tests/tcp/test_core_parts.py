@@ -332,3 +332,24 @@ def test_reassembly_is_bounded():
     assert 2 * each == TCP_HELD_SEGMENTS
     assert [len(holder.held or [0]) - 1 for holder in holders] == [each, each, 0]
     assert len(counted.counted) == each + 30
+
+
+def test_clock_does_not_spin_on_who_is_not_due_yet_for_himself():
+    """The time of a turn may be a millisecond behind the clock's: it spun in the timer for ever."""
+    now = [1000]
+    timers = Timers(lambda: now[0])
+    clock = Clock(timers, 4)
+    called = []
+
+    def due(index):
+        called.append(index)
+        if len(called) < 10:
+            clock.at(index, 1005)
+
+    clock.due = due
+    clock.at(1, 1005)
+    now[0] = 1006
+    timers.run(now[0])
+    assert called == [1]
+    timers.run(now[0])
+    assert called == [1, 1]
