@@ -3,11 +3,13 @@
 import subprocess
 from pathlib import Path
 
+import dns.message
 import pytest
 
 from tests.conftest import ROOT
 from tests.dns.compare import queries
 from tests.dns.local import Whole
+from tests.dns.streams import framed
 
 pytestmark = pytest.mark.micropython_linux
 
@@ -33,3 +35,21 @@ def test_answers_are_the_same_and_nothing_is_allocated(zone, micropython_linux, 
         assert data[2 : 2 + length] == (expected or b""), wire.hex()
         data = data[2 + length :]
     assert data == b""
+
+
+def test_queries_over_tcp_allocate_nothing(zone, micropython_linux, tmp_path):
+    """Two in a segment, the second one with a name that does not exist."""
+    wires = [
+        dns.message.make_query(f"{name}.{zone.origin}", "A").to_wire() for name in ("host1", "no")
+    ]
+    (tmp_path / "table").write_bytes(zone.table)
+    (tmp_path / "query").write_bytes(b"".join(map(framed, wires)))
+    script = Path(__file__).with_name("streams_on_micropython.py")
+    files = (tmp_path / "table", tmp_path / "query")
+    done = subprocess.run(
+        [micropython_linux, "-X", "heapsize=8m", script, ROOT, *files],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == ["0", "2002"]
