@@ -31,7 +31,8 @@ What a service sees:
                                               of what `send` sends: hop limit (0: the usual), that
                                               of multicasts (1), the traffic class, and who says
                                               from which of our addresses (stack.source_for)
-    socket.close()                            give the port back
+    socket.close()                            give the port back; what is sent with a closed socket
+                                              is counted and dropped
     socket.unreachable                        slot (socket, address, port, kind): the network says
                                               that a datagram did not arrive; kind is ICMP's type
                                               << 8 | code, so 0x303: nobody has that port (ICMPv6:
@@ -66,7 +67,17 @@ LONGEST6 = const(65527)  # IPv6 does not count its own header
 FIRST_EPHEMERAL = const(49152)
 
 COUNTS = ("received", "unreachable")
-DROPS = ("short", "length", "checksum", "port", "no_buffer", "too_long", "unanswerable", "quote")
+DROPS = (
+    "short",
+    "length",
+    "checksum",
+    "port",
+    "no_buffer",
+    "too_long",
+    "unanswerable",
+    "quote",
+    "closed",
+)
 _RECEIVED = const(0)
 _UNREACHABLE = const(1)
 _SHORT = const(2)
@@ -77,10 +88,11 @@ _NO_BUFFER = const(6)
 _TOO_LONG = const(7)
 _UNANSWERABLE = const(8)
 _QUOTE = const(9)
+_CLOSED = const(10)
 
 # State behind the counters: the number of places less one; the table of bound ports, as they lie
 # in a header.  A port has the place of its number modulo the size, or the next free one; 0 is free.
-_LAST = const(40)
+_LAST = const(44)
 _PORTS = const(48)
 
 # The packet's head (see packet.py).

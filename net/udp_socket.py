@@ -18,6 +18,7 @@ DESTINATION_PORT = const(2)
 # Of the counters of udp.py.
 _NO_BUFFER = const(6)
 _UNANSWERABLE = const(8)
+_CLOSED = const(10)
 
 # The packet's head (see packet.py).
 TRANSPORT = const(4)
@@ -47,6 +48,7 @@ class Aim:
         self.buffer[HEAD + DESTINATION_PORT] = port >> 8
         self.buffer[HEAD + DESTINATION_PORT + 1] = port & 0xFF
         self.source_for = stack.source_for
+        self.closed = False
         self.address = None
         self.changes = -1  # of the stack, when the source was chosen
         self.hops = 0
@@ -94,11 +96,23 @@ class Socket:
 
     def close(self):
         """Give the port back, and leave all groups; a second time does nothing."""
-        if self not in self.udp.sockets:
+        if self.aim.closed:
             return
+        self.aim.closed = True
         for group, interface in self.groups[:]:
             self.leave(group, interface)
         self.udp.unbind(self)
+        self.packet = self.no_packet
+        self.output = self.output6 = self.refused
+
+    def no_packet(self):
+        return None
+
+    def not_sent(self):
+        self.udp.count(_CLOSED if self.aim.closed else _NO_BUFFER)
+
+    def refused(self, packet):
+        self.udp.drop(packet, _CLOSED)
 
     def join(self, group, interface=None):
         """Hear a group on an interface: see Stack.join."""
@@ -131,7 +145,7 @@ class Socket:
             return bool(self.reply_long(datagram, buffer, offset, length))
         packet = self.packet()
         if packet is None:
-            self.udp.count(_NO_BUFFER)
+            self.not_sent()
             return False
         out = ptr8(packet.buffer)
         data = ptr8(buffer)
@@ -280,12 +294,12 @@ class Socket:
     def send_to(self, data, address, port):
         """Send a copy of `data`, in fragments if it is long."""
         length = len(data)
-        if length > ROOM:
+        if length > ROOM and not self.aim.closed:
             self.aim.at(address)
             return self.udp.send_long(self, data, address, port)
         packet = self.packet()
         if not packet:
-            self.udp.count(_NO_BUFFER)
+            self.not_sent()
             return False
         packet.length = length
         packet.buffer[BODY : BODY + length] = data

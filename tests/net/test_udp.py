@@ -204,3 +204,53 @@ def test_no_packet_to_answer_with():
         packet.release()
     assert replies == [False]
     assert station.drops == {"udp.no_buffer": 1}
+
+
+# Closing.
+
+
+def test_a_closed_socket_sends_nothing_and_says_so():
+    station = Station()
+    socket, _ = bind_recorder(station.inet, 7)
+    packet = socket.packet()
+    socket.close()
+    socket.close()
+    assert socket.packet() is None
+    assert socket.send_to(b"x", address(PEER), 9) is False
+    assert socket.send_to(bytes(5000), address(PEER), 9) is False
+    socket.send(packet, address(PEER), 9)
+    station.world.run()
+    assert station.hand.take() == []
+    assert station.drops == {"udp.closed": 3}
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_socket_may_be_closed_by_its_own_callback(long):
+    station = Station()
+    heard = []
+
+    def hear(socket, datagram):
+        heard.append(datagram.data)
+        socket.close()
+        assert socket.reply(datagram, bytes(3000), 0, 3000 if long else 4) is False
+
+    station.inet.udp.bind(7, hear)
+    for _ in range(2):
+        station.send_ip(17, udp(PEER, US, 4000, 7, b"once"))
+    assert heard == [b"once"]
+    (frame,) = station.hand.take()
+    assert (frame.what, frame.type, frame.code) == ("icmp", 3, 3)
+    assert station.drops == {"udp.closed": 1, "udp.port": 1}
+    station.inet.udp.bind(7, hear)
+
+
+def test_a_closed_port_is_free_for_others():
+    station = Station()
+    for _ in range(100):
+        socket, _ = bind_recorder(station.inet, 7)
+        socket.close()
+    other, heard = bind_recorder(station.inet, 7)
+    socket.close()
+    station.send_ip(17, udp(PEER, US, 4000, 7, b"still there"))
+    assert [data for data, _, _ in heard] == [b"still there"]
+    assert other.port == 7
