@@ -30,7 +30,9 @@ def main():
     folder = ROOT / "build" / "fuzz"
     folder.mkdir(parents=True, exist_ok=True)
     options = [f"-artifact_prefix={folder}/", "-max_len=4096", "-timeout=20"]
-    atheris.Setup([sys.argv[0], *options, *sys.argv[1:]], play)
+    # By this name libFuzzer starts itself again (-merge, -jobs).
+    name = f"{sys.executable} {Path(__file__).resolve()}"
+    atheris.Setup([name, *options, *sys.argv[1:]], play)
     atheris.Fuzz()
 
 
