@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from tests.support import images, instructions
-from tests.support.instructions6 import ADDRESS, QUERIES, Lab6, costs
+from tests.support.instructions6 import ADDRESS, QUERIES, STATIC, Lab6, costs
 
 SERVICES = images.ROOT / "tests" / "vm" / "services"
 IP4 = ["acd", "arp", "dhcp", "fragments4", "icmp", "igmp", "inet", "interface4", "internet4"]
@@ -96,3 +96,16 @@ def test_dns_over_ip6_costs_little_more_than_over_ip4(names):
 def test_memory_of_three_megabytes_is_enough(echo):
     with Lab6(elf(echo), memory="3M") as lab:
         assert lab.first(lab.pinger())
+
+
+def test_names_over_both_families_and_both_transports():
+    """The image of services/dns as it is."""
+    folder = images.build("dns")
+    words = f"{STATIC} address=10.0.0.2/24"
+    with Lab6(elf(folder), command_line=words) as lab:
+        lab.namespace.run("ip", "address", "add", "10.0.0.1/24", "dev", "tap0")
+        lab.first(lab.pinger())
+        for server in (ADDRESS, "10.0.0.2"):
+            for transport in ("+tcp", "+notcp"):
+                asked = ["dig", f"@{server}", "+timeout=5", transport, "host42.bench.example"]
+                assert "status: NOERROR" in lab.namespace.run(*asked).stdout
