@@ -136,7 +136,7 @@ class Active:
             if word(state, SEG_LEN) > 1:
                 without_syn(self.state)
                 tcp.arrive.acceptable(connection)
-                tcp.arrive.text(connection, packet)
+                tcp.text.text(connection, packet)
         else:
             # Both at once: 3.5, figure 8.
             flag(block, WANT_ECN, 0)

@@ -5,13 +5,9 @@
     3. security               (left out: nobody has compartments)
     4. SYN                    a challenge (RFC 5961 4.2)
     5. ACK                    and the window that comes with it
-    6. URG                    the urgent byte is taken out of the stream
-    7. text
-    8. FIN
+    6. to 8. URG, text and FIN  are text.py's
 
 Segments of nobody are stranger.py's (3.10.7.1, .2), those for SYN-SENT active.py's (.3).
-Law: after a callback (on_data) nothing of the segment is looked at: another may have come through
-the urgent poll meanwhile.  What has to be known later, where FIN is, stands in the block before.
 """
 
 import micropython
@@ -28,13 +24,11 @@ FLAGS = const(10)
 CONGESTION = const(0x40)
 
 # The header (see header.py).
-URGENT = const(18)
 SIZE = const(20)
 FIN = const(0x01)
 SYN = const(0x02)
 RST = const(0x04)
 ACK = const(0x10)
-URG = const(0x20)
 
 # The block (see block.py).
 STATE = const(10)
@@ -50,40 +44,28 @@ RCV_ADV = const(21)
 IRS = const(22)
 SND_SCALE = const(26)
 MAX_WND = const(30)
-FIN_SEQ = const(31)
-UNACKED = const(32)
 TS_RECENT = const(33)
 TS_RECENT_AT = const(34)
 TS_OFFSET = const(35)
 LAST_ACK = const(36)
-GONE_AT = const(40)
 KEEP_SENT = const(84)
 HEARD_AT = const(85)
 BEGAN_AT = const(86)
-SCRATCH = const(92)
-CLOSED = const(0)
 SYN_SENT = const(2)
 SYN_RECEIVED = const(3)
-ESTABLISHED = const(4)
 FIN_WAIT_1 = const(5)
 FIN_WAIT_2 = const(6)
-CLOSE_WAIT = const(7)
 CLOSING = const(8)
 LAST_ACK_STATE = const(9)
 TIMESTAMPS = const(0x2)
 ECN = const(0x10)
 FIN_SENT = const(0x200)
-FIN_HEARD = const(0x400)
 PERSIST = const(0x2000)
-OUT_OF_ORDER = const(0x8000)
 ACK_NOW = const(0x2)
-WAITING = const(0x18)  # ACCEPTED, CONNECTED
-ENDED = const(0x20)
 
 # Shared words (see turn.py).
 _CHALLENGES = const(11)
 _RESETS_RECEIVED = const(13)
-_OUT_OF_ORDER = const(14)
 _DUPLICATES = const(15)
 _ECN_MARKS = const(20)
 _WINDOW = const(29)
@@ -91,7 +73,6 @@ _PAWS = const(30)
 _NO_ACK = const(31)
 _BAD_ACK = const(32)
 _CHALLENGE_LIMIT = const(34)
-_LATE_DATA = const(43)
 NOW = const(64)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
@@ -110,7 +91,6 @@ HAS_SACK = const(16)
 OUT_TS_VALUE = const(2)
 OUT_TS_ECHO = const(3)
 MASK = const(0x3FFFFFFF)
-HALF = const(0x20000000)
 
 TOO_OLD = const(518400000)  # RFC 7323 5.5: 24 days; the clock of 2^30 ms knows 6
 ECONNREFUSED = const(111)
@@ -120,7 +100,7 @@ ECONNRESET = const(104)
 class Arrive:
     """Slots: stranger(packet), syn_sent(connection, packet), and what tcp.py puts in."""
 
-    def __init__(self, turn, table, acknowledge, reassembly):
+    def __init__(self, turn, table, acknowledge, text):
         self.state = turn.state
         self.count = turn.count
         self.mark = turn.mark
@@ -131,20 +111,15 @@ class Arrive:
         self.sacked = acknowledge.sacked
         self.duplicate = acknowledge.duplicate
         self.opened = acknowledge.opened
-        self.keep = reassembly.keep
-        self.next_held = reassembly.next
-        self.give_back = reassembly.give
         self.congested = ecn.received
+        self.text = text.text
         # Methods as slots: a call from viper finds them at once.
         self.parse = self.parse
         self.acceptable = self.acceptable
         self.acknowledgement = self.acknowledgement
-        self.text = self.text
-        self.deliver = self.deliver
         self.stranger = None
         self.syn_sent = None
         self.established = None
-        self.introduce = None
         self.refuse = None
         self.over = None
         self.time_wait = None
@@ -402,121 +377,3 @@ class Arrive:
             self.over(connection, 0)
             return False
         return True
-
-    @micropython.viper
-    def text(self, connection, packet):
-        """Sixth to eighth: what the segment carries."""
-        block = ptr32(connection.block)
-        state = ptr32(self.state)
-        head = ptr16(packet.buffer)
-        if block[STATE] > FIN_WAIT_2 or block[STATE] < ESTABLISHED:
-            # The peer has sent FIN already: there cannot be more.
-            block[EVENTS] |= ACK_NOW
-            self.mark(connection)
-            return
-        offset = state[SEG_OFFSET]
-        length = int(head[END >> 1]) - int(head[PAYLOAD >> 1])
-        state[S_SCRATCH] = block[RCV_ADV] - block[RCV_NXT]
-        window = state[S_SCRATCH]
-        if state[SEG_FLAGS] & FIN and offset + length < window:
-            block[FIN_SEQ] = state[SEG_SEQ] + length
-            block[B_FLAGS] |= FIN_HEARD
-            block[EVENTS] |= ACK_NOW
-        if offset + length > window:
-            length = window - offset
-        if offset < 0:
-            # A part we have already.
-            head[PAYLOAD >> 1] += 0 - offset
-            length += offset
-            offset = 0
-        self.mark(connection)
-        if length <= 0:
-            if state[SEG_FLAGS] & FIN == 0:
-                state[_DUPLICATES] += 1
-            block[EVENTS] |= ACK_NOW
-        else:
-            head[END >> 1] = int(head[PAYLOAD >> 1]) + length
-            if offset:
-                state[_OUT_OF_ORDER] += 1
-                # RFC 5681 4.2: say at once where the gap is.
-                block[EVENTS] |= ACK_NOW
-                self.keep(connection, packet, offset, length)
-                return
-            if state[SEG_FLAGS] & URG:
-                self.skip_urgent(connection, packet)
-            else:
-                block[RCV_NXT] += length
-                block[UNACKED] += length
-                self.deliver(connection, packet)
-            if block[B_FLAGS] & OUT_OF_ORDER:
-                block[EVENTS] |= ACK_NOW
-                self.drain(connection)
-        if block[B_FLAGS] & FIN_HEARD and block[RCV_NXT] == block[FIN_SEQ]:
-            self.fin(connection)
-
-    @micropython.viper
-    def deliver(self, connection, packet):
-        block = ptr32(connection.block)
-        if block[EVENTS] & WAITING:
-            self.introduce(connection, packet)
-        elif block[STATE]:
-            connection.on_data(connection, packet)
-
-    @micropython.viper
-    def drain(self, connection):
-        """What had come too early is in order now."""
-        block = ptr32(connection.block)
-        while block[STATE]:
-            held = self.next_held(connection)
-            if held is None:
-                return
-            head = ptr16(held.buffer)
-            length = int(head[END >> 1]) - int(head[PAYLOAD >> 1])
-            block[RCV_NXT] += length
-            block[UNACKED] += length
-            self.deliver(connection, held)
-            self.give_back(held)
-
-    def skip_urgent(self, connection, packet):
-        """Sixth: the byte before the urgent pointer is not the stream's (RFC 6093 3.2)."""
-        buffer = packet.buffer
-        at = buffer[TRANSPORT] | buffer[TRANSPORT + 1] << 8
-        start, end = packet.payload, packet.end
-        pointer = buffer[at + URGENT] << 8 | buffer[at + URGENT + 1]
-        header = at + ((buffer[at + 12] >> 4) << 2)
-        place = header + pointer - 1
-        self.took(connection, end - start)
-        if not start <= place < end:
-            self.deliver(connection, packet)
-            return
-        for first, last in ((start, place), (place + 1, end)):
-            if last > first:
-                buffer[PAYLOAD] = first & 0xFF
-                buffer[PAYLOAD + 1] = first >> 8
-                buffer[END] = last & 0xFF
-                buffer[END + 1] = last >> 8
-                self.deliver(connection, packet)
-
-    @micropython.viper
-    def took(self, connection, length: int):
-        block = ptr32(connection.block)
-        block[RCV_NXT] += length
-        block[UNACKED] += length
-
-    @micropython.viper
-    def fin(self, connection):
-        """Eighth: the peer will send no more."""
-        block = ptr32(connection.block)
-        state = block[STATE]
-        if state < ESTABLISHED:
-            return
-        block[B_FLAGS] &= ~FIN_HEARD
-        block[RCV_NXT] += 1
-        block[EVENTS] |= ACK_NOW | ENDED
-        self.mark(connection)
-        if state == ESTABLISHED:
-            block[STATE] = CLOSE_WAIT
-        elif state == FIN_WAIT_1:
-            block[STATE] = CLOSING
-        elif state == FIN_WAIT_2:
-            self.time_wait(connection)

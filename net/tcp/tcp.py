@@ -35,11 +35,13 @@ from net.tcp.fast import Fast
 from net.tcp.halfopen import HalfOpen
 from net.tcp.isn import Isn
 from net.tcp.output import Output
+from net.tcp.paths import Paths
 from net.tcp.reassembly import Reassembly
 from net.tcp.segment import Segments, pseudo
 from net.tcp.sendqueue import Queues
 from net.tcp.stranger import Strangers
 from net.tcp.table import FIRST, Table
+from net.tcp.text import Text
 from net.tcp.timers import Deadlines
 from net.tcp.timewait import TimeWait
 from net.tcp.turn import Turn
@@ -47,17 +49,14 @@ from net.tcp.voice import Voice
 from net.tcp.words import (
     fin_sent,
     flag,
-    flight,
     later_stamps,
     put,
-    quoted,
     template,
     word,
 )
 
 # The packet's head (see net/packet.py).
 TRANSPORT = const(4)
-PAYLOAD = const(6)
 FLAGS = const(10)
 SOURCE = const(16)
 DESTINATION = const(32)
@@ -65,35 +64,25 @@ HEAD = const(64)
 IP6 = const(0x20)
 
 # The block (see block.py).
-REMOTE = const(4)
 STATE = const(10)
 B_FLAGS = const(11)
 EVENTS = const(12)
-SND_NXT = const(14)
-SND_MAX = const(15)
-SND_UNA = const(13)
 RCV_SCALE = const(27)
-MSS = const(28)
-PEER_MSS = const(29)
 UNACKED = const(32)
 RTX_AT = const(37)
 ACK_AT = const(38)
 KEEP_AT = const(39)
 GONE_AT = const(40)
-RECOVER = const(50)
 KEEP_IDLE = const(81)
 REASON = const(103)
 CLOSED = const(0)
 SYN_SENT = const(2)
 SYN_RECEIVED = const(3)
-ESTABLISHED = const(4)
-FIN_WAIT_1 = const(5)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 SACK_OK = const(0x4)
 SCALED = const(0x8)
 KEEPALIVE = const(0x4000)
-TIMED_OUT = const(0x1000)
 STARVED = const(0x20000)
 WANT_ECN = const(0x100000)
 ACK_NOW = const(0x2)
@@ -107,14 +96,11 @@ OVER = const(0x200)
 
 # Shared words (see turn.py).
 _CLOSED = const(6)
-_PATH_MTU = const(21)
 _NO_CHUNK = const(39)
 _NO_CONNECTION = const(36)
-_UNREACHABLE_QUOTE = const(44)
 _NO_MEMORY = const(45)
 NOW = const(64)
 FRESH = const(65)
-SEG_LEN = const(74)
 
 MASK = const(0x3FFFFFFF)
 RST = const(0x04)
@@ -122,18 +108,13 @@ ACK = const(0x10)
 BACKLOG = const(128)
 FEWEST = const(8)  # connections, however little memory there is
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
-MTUS = const(32)
 _MTUS_OF = const(160)
 FIRST_EPHEMERAL = const(49152)  # RFC 6335 section 6
 STARVED_MS = const(20)
-SMALLEST_MSS = const(64)
 ECONNABORTED = const(103)
-ECONNREFUSED = const(111)
 EHOSTUNREACH = const(113)
 EADDRINUSE = const(98)
 # ICMP's type << 8 | code of what says that nobody is there: IPv4's protocol and port, IPv6's port.
-HARD = (0x302, 0x303, 0x104)
-TOO_BIG = (0x304, 0x200)
 
 
 class Question:
@@ -158,7 +139,6 @@ class Tcp:
         self.template = template(TCP_WINDOW)
         self.question = Question()
         self.mtu = stack.nic.mtu
-        self.mtus = bytearray(4 * _MTUS_OF + 4)
         self.none = None
         self.reserve = bytearray(TCP_RESERVE)
 
@@ -172,9 +152,14 @@ class Tcp:
         self.segments = segments = Segments(turn)
         self.outgoing = outgoing = Output(turn, segments, clock)
         acknowledge = Acknowledge(turn, clock)
-        self.arrive = arrive = Arrive(turn, table, acknowledge, reassembly)
+        self.text = text = Text(turn, reassembly)
+        self.arrive = arrive = Arrive(turn, table, acknowledge, text)
         self.half = half = HalfOpen(turn, stack.timers)
         self.time = TimeWait(turn, stack.timers)
+        paths = Paths(self)
+        self.size = paths.size
+        self.unreachable = paths.unreachable
+        self.path_mtu_changed = paths.path_mtu_changed
         self.voice = voice = Voice(self.template, segments, turn)
         self.establish = establish = Establish(self, voice)
         active = Active(self, voice, establish.send_syn)
@@ -187,7 +172,7 @@ class Tcp:
         self.receive = fast.receive
         fast.slow = arrive.receive
         fast.advance = acknowledge.advance
-        fast.introduce = arrive.introduce = self.introduce
+        fast.introduce = text.introduce = self.introduce
         arrive.stranger = strangers.stranger
         strangers.half_open = establish.half_open
         strangers.listen = establish.listen
@@ -198,7 +183,7 @@ class Tcp:
         arrive.established = active.established
         arrive.refuse = voice.refuse_for
         arrive.over = self.over
-        arrive.time_wait = self.time_wait
+        arrive.time_wait = text.time_wait = self.time_wait
         arrive.wait_for_fin = self.wait_for_fin
         half.resend = establish.resend
         half.expired = establish.forget
@@ -215,7 +200,6 @@ class Tcp:
         self.mark = turn.mark
         # Methods as slots: a call from viper finds them at once.
         self.enter = self.enter
-        self.size = self.size
         self.lend = queues.take
         self.allocate = self.output = None
 
@@ -398,45 +382,6 @@ class Tcp:
         self.table.most = max(self.table.count - 1, FEWEST)
 
     @micropython.viper
-    def size(self, connection):
-        """The MSS of what we send: RFC 9293 3.7.1, RFC 6691, path MTU."""
-        block = ptr32(connection.block)
-        mtus = ptr32(self.mtus)
-        flags = block[B_FLAGS]
-        if int(self.stack.changes) != mtus[_MTUS_OF]:
-            self.forget_mtus()
-        at = int(REMOTE)
-        if flags & IS_IP6:
-            at = int(REMOTE + 3)
-        row = ((block[at] >> 24) & (MTUS - 1)) * 5
-        if (
-            mtus[row] == 0
-            or mtus[row + 1] != block[REMOTE]
-            or mtus[row + 2] != block[REMOTE + 1]
-            or mtus[row + 3] != block[REMOTE + 2]
-            or mtus[row + 4] != block[REMOTE + 3]
-        ):
-            mtus[row] = int(self.stack.path_mtu(connection.remote))
-            i = 0
-            while i < 4:
-                mtus[row + 1 + i] = block[REMOTE + i]
-                i += 1
-        mss = mtus[row] - (60 if flags & IS_IP6 else 40)
-        if mss > block[PEER_MSS]:
-            mss = block[PEER_MSS]
-        if mss < SMALLEST_MSS:
-            mss = int(SMALLEST_MSS)
-        if flags & TIMESTAMPS:
-            mss -= 12
-        block[MSS] = mss
-
-    def forget_mtus(self):
-        """Path MTUs are asked for again when a route or an address has changed."""
-        for i in range(4 * _MTUS_OF):
-            self.mtus[i] = 0
-        put(self.mtus, _MTUS_OF, self.stack.changes)
-
-    @micropython.viper
     def call(self, connection) -> bool:
         """The callbacks that are due; False: the connection is no more."""
         block = ptr32(connection.block)
@@ -517,65 +462,6 @@ class Tcp:
             if connection is not None:
                 later_stamps(connection.block)
 
-    # Bad news.
-
-    def unreachable(self, packet, kind):
-        """An ICMP error; PAYLOAD is where the quoted header begins, DESTINATION whose it was.
-
-        False: nothing of the kind is under way (RFC 5927 4.1), so it is not to be believed.
-        """
-        connection = self.quoted(packet)
-        if connection is None:
-            self.turn.count(_UNREACHABLE_QUOTE)
-            return False
-        if kind in TOO_BIG:
-            return True
-        block = connection.block
-        # RFC 5927 5.2: established connections survive; RFC 1122 4.2.3.9 for the others.
-        reason = ECONNREFUSED if kind in HARD else EHOSTUNREACH
-        put(block, REASON, reason)
-        if word(block, STATE) == SYN_SENT and kind in HARD:
-            self.over(connection, reason)
-        return True
-
-    def quoted(self, packet):
-        """The connection of a quoted header, if its sequence number is under way; or None."""
-        buffer = packet.buffer
-        at = packet.payload
-        remote = packet.destination
-        local = self.stack.source_for(remote)
-        if not local:
-            return None
-        question = self.question
-        asked = question.buffer
-        asked[FLAGS] = IP6 if len(remote) == 16 else 0
-        asked[SOURCE : SOURCE + len(remote)] = remote
-        asked[DESTINATION : DESTINATION + len(local)] = local
-        asked[HEAD : HEAD + 2] = buffer[at + 2 : at + 4]
-        asked[HEAD + 2 : HEAD + 4] = buffer[at : at + 2]
-        index = self.table.find(question)
-        connection = self.table.connections[index]
-        if index and quoted(connection.block, buffer, at + 4):
-            return connection
-        return None
-
-    def path_mtu_changed(self, destination):
-        """RFC 1191 6.5: smaller segments, and what was too long once more, without a penalty."""
-        self.forget_mtus()
-        for connection in self.table.connections:
-            if connection is None or connection.remote != destination:
-                continue
-            block = connection.block
-            if word(block, STATE) < ESTABLISHED:
-                continue
-            before = word(block, MSS)
-            self.size(connection)
-            if word(block, MSS) < before:
-                self.turn.count(_PATH_MTU)
-                if flight(block):
-                    again(block)
-                    self.event(connection, OUTPUT)
-
     # Facts.
 
     @property
@@ -591,11 +477,3 @@ class Tcp:
             "chunks": self.queues.chunks.used,
             "out_of_order": self.reassembly.used,
         }
-
-
-@micropython.viper
-def again(block: ptr32):
-    """What is under way was lost, and not by congestion."""
-    block[SND_NXT] = block[SND_UNA]
-    block[RECOVER] = block[SND_MAX]
-    block[B_FLAGS] |= TIMED_OUT
