@@ -50,12 +50,16 @@ void *memmove(void *to, const void *from, size_t n) {
 
 void *memset(void *to, int byte, size_t n) {
     unsigned char *t = to;
+    uint32_t pattern = (unsigned char)byte * 0x01010101u;
     if (n >= WIDE) {
-        long long pattern = (unsigned char)byte * 0x0101010101010101LL;
-        wide value = {pattern, pattern};
+        long long twice = (long long)((unsigned long long)pattern << 32 | pattern);
+        wide value = {twice, twice};
         for (; n >= WIDE; n -= WIDE, t += WIDE) {
             *(wide *)t = value;
         }
+    }
+    for (; n >= 4; n -= 4, t += 4) {
+        *(uint32_t *)t = pattern; // what a call of a Python function clears is a few words
     }
     while (n--) {
         *t++ = (unsigned char)byte;
