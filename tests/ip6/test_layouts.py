@@ -7,7 +7,18 @@ import pytest
 
 import net.ip6
 from net import packet
-from net.ip6 import dhcp6, discovery, extension, fragments, header, icmp6, mld, neighbours, routers
+from net.ip6 import (
+    dhcp6,
+    discovery,
+    extension,
+    fragments,
+    header,
+    icmp6,
+    mld,
+    neighbours,
+    paths,
+    routers,
+)
 from tests.support.drawing import drawings
 
 # (module, number of the picture, names that are not simply the constant's in capitals; None: not
@@ -15,7 +26,7 @@ from tests.support.drawing import drawings
 PICTURES = [
     (header, 0, {"source": "FROM", "destination": "TO", "next": "NEXT", "class and flow": None}),
     (header, 1, {"local address": "_LOCAL_ADDRESS", "sum": "_SUM", "kind": "_KIND"}),
-    (header, 2, {"destination": None, "link header": "_LINK_HEADER", "mtu": "_MTU",
+    (paths, 0, {"destination": None, "link header": "_LINK_HEADER", "mtu": "_MTU",
                  "next hop": "_HOP"}),
     (extension, 0, {}),
     (fragments, 0, {}),
@@ -63,6 +74,14 @@ def test_counters_have_the_index_of_their_name(module):
     names = getattr(module, "COUNTS", ()) + getattr(module, "DROPS", ())
     for index, name in enumerate(names):
         assert getattr(module, "_" + name.upper()) == index, f"{module.__name__}._{name.upper()}"
+
+
+def test_paths_mean_the_state_of_the_header():
+    shared = [name for name in dir(paths) if name.startswith("_") and hasattr(header, name)]
+    shared = [name for name in shared if isinstance(getattr(header, name), int)]
+    assert {"_TABLE", "_ROW", "_MTU", "_LINK_HEADER", "_LAST", "_PATHS"} <= set(shared)
+    for name in shared:
+        assert getattr(paths, name) == getattr(header, name), name
 
 
 def test_state_of_the_header_has_room():
