@@ -26,6 +26,7 @@ ERR = const(8)
 HANG_UP = const(16)
 INVALID_REQUEST = const(32)
 
+LEAST_BACKLOG = const(128)
 SMALL = const(1024)  # arrivals are joined as long as the sum is not longer than that
 
 _BACKLOG = const(0)
@@ -252,7 +253,9 @@ class Listener(Endpoint):
         Endpoint.__init__(self)
         self.long = long
         self.queue = []
-        self.backlog = backlog
+        # At least what Linux takes by default: to abort a caller is worse than to let him wait, and
+        # asyncio asks for 5 only.
+        self.backlog = backlog = max(backlog, LEAST_BACKLOG)
         self.listener = tcp.listen(port, self.arrived, backlog=backlog)
 
     def arrived(self, connection):

@@ -52,6 +52,28 @@ def test_a_stream_server_echoes_lines(pair):
     assert all(peer.ended for peer in peers)
 
 
+def test_more_callers_at_once_than_asyncio_listens_for(pair):
+    """Its backlog is 5; all of these come within one turn."""
+
+    async def handle(reader, writer):
+        writer.write(await reader.readline())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    peers = []
+
+    async def work():
+        peers.extend([pair.call(8080) for _ in range(20)])
+        await pair.asyncio.sleep_ms(100)
+        for peer in peers:
+            peer.send(b"line\n")
+        await pair.asyncio.sleep_ms(3000)  # ARP lets one SYN wait: the others come a second later
+
+    serve(pair, handle)(work)
+    assert [bytes(peer.heard) for peer in peers] == [b"line\n"] * 20
+
+
 def test_open_connection_and_readexactly(pair):
     peers = pair.serve()
 
