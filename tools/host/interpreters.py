@@ -9,6 +9,7 @@ no library is linked: what it runs comes from this checkout alone.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -69,4 +70,11 @@ def micropython_linux():
         if done.returncode:
             last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
             raise UserError("MicroPython for Linux cannot be built:\n" + "\n".join(last))
-    return made / "micropython"
+        # Who runs it runs a copy: the next one may be made meanwhile.
+        built = made / "micropython"
+        version = hashlib.sha256(built.read_bytes()).hexdigest()[:12]
+        copy = made / f"micropython-{version}"
+        if not copy.exists():
+            shutil.copy(built, made / "new")
+            (made / "new").rename(copy)
+    return copy

@@ -35,6 +35,7 @@ class Inet:
         self.gateway = None
         self.dns = self.name_servers()
         self.nic = None
+        self.loopback = True  # the kernel's (net/loopback.py)
         if machine.inet is None:
             machine.inet = self
         self.udp = udp(self) if udp else None
