@@ -17,7 +17,8 @@
     connection.hold(n)      n delivered bytes are still kept: the window that the peer sees shrinks
     connection.release(n)   they are not any more
     connection.set(nodelay=, keepalive=(idle, interval, count) in ms or None, user_timeout=ms,
-                   window=)  bytes that the peer may send ahead, from now on
+                   window=,  bytes that the peer may send ahead, from now on
+                   congestion="cubic" or "reno")
     connection.local, local_port, remote, remote_port, state, context (the service's), info()
 
 Only on_data is called while a segment is received; the rest is called once per turn of the loop.
@@ -186,8 +187,12 @@ class Connection:
 
     # Settings and facts.
 
-    def set(self, nodelay=None, keepalive=False, user_timeout=None, window=None):
+    def set(self, nodelay=None, keepalive=False, user_timeout=None, window=None, congestion=None):
         block = self.block
+        if congestion is not None:
+            if congestion not in ("cubic", "reno"):
+                raise ValueError(f"set: congestion is cubic or reno, not {congestion}")
+            flag(block, RENO, congestion == "reno")
         if window is not None:
             # What was offered before stays offered.
             put(block, RCV_SPACE, min(window, TCP_WINDOW))

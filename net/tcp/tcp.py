@@ -78,10 +78,12 @@ REASON = const(103)
 CLOSED = const(0)
 SYN_SENT = const(2)
 SYN_RECEIVED = const(3)
+ESTABLISHED = const(4)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 SACK_OK = const(0x4)
 SCALED = const(0x8)
+FIN_SENT = const(0x200)
 KEEPALIVE = const(0x4000)
 STARVED = const(0x20000)
 WANT_ECN = const(0x100000)
@@ -461,6 +463,16 @@ class Tcp:
         for connection in self.table.connections:
             if connection is not None:
                 later_stamps(connection.block)
+
+    def stop(self):
+        """The machine ends: what can be sent is sent, and peers that still count on us are told."""
+        self.refresh()
+        for connection in self.connections:
+            block = connection.block
+            if word(block, STATE) >= ESTABLISHED:
+                self.outgoing.run(connection)
+                if not word(block, B_FLAGS) & FIN_SENT:
+                    self.voice.reset(RST | ACK, connection)
 
     # Facts.
 
