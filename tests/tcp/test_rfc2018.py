@@ -201,3 +201,16 @@ def test_rfc2883_a_duplicate_report_does_no_harm():
     assert service.connection.info()["retransmits"] == 0
     peer.send(".", ack=1 + 10 * MSS)
     assert service.connection.queued == 0
+
+
+def test_rfc5681_a_service_may_choose_reno():
+    """MAY-18 the other way round: CUBIC unless the service says otherwise."""
+    peer, service, _ = opened(10)
+    assert service.connection.info()["congestion"] == "cubic"
+    service.connection.set(congestion="reno")
+    assert service.connection.info()["congestion"] == "reno"
+    for s in (1, 2, 3):
+        peer.send(".", ack=1, sacks=edges(*range(1, s + 1)))
+    assert service.connection.info()["cwnd"] == 5 * MSS
+    with pytest.raises(ValueError, match="cubic or reno"):
+        service.connection.set(congestion="vegas")
