@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from net.config import TCP_RTO_MAX_MS, TCP_RTO_MIN_MS
 from net.tcp import rtt
 from tests.tcp.blocks import sender
+from tests.tcp.peer import Peer, pattern
 
 
 def test_rfc6298_2_1_until_a_measurement_the_timeout_is_a_second():
@@ -146,3 +147,66 @@ def test_a_round_trip_of_no_time_counts_as_one_tick():
         rtt.sample(words.buffer, 0)
     assert words.srtt >= 8
     assert words.rto == 1 + TCP_RTO_MIN_MS
+
+
+# The timer, end to end.
+
+MSS = 1000
+
+
+def two_segments():
+    """Two segments under way; the round trip has been measured: the timeout is 201 ms."""
+    peer = Peer()
+    service = peer.open(mss=MSS)
+    service.connection.write(b"x")
+    peer.expect("P.")
+    peer.send(".")
+    service.connection.write(pattern(2 * MSS))
+    peer.expect(".", seq=2)
+    peer.expect("P.", seq=2 + MSS)
+    return peer, service
+
+
+def test_rfc6298_5_1_a_segment_starts_the_timer():
+    """RECOMMENDED."""
+    peer, service = two_segments()
+    peer.expect(".", seq=2, after=service.connection.info()["rto"])
+
+
+def test_rfc6298_5_2_when_all_is_acknowledged_it_stops():
+    """RECOMMENDED."""
+    peer, _ = two_segments()
+    peer.send(".")
+    peer.silent(10_000)
+
+
+def test_rfc6298_5_3_new_data_acknowledged_starts_it_again():
+    """RECOMMENDED: it expires RTO after the acknowledgement, not after the segment."""
+    peer, service = two_segments()
+    peer.wait(150)
+    peer.send(".", ack=2 + MSS)
+    assert peer.take() == []
+    rto = service.connection.info()["rto"]
+    peer.expect("P.", seq=2 + MSS, after=(rto - 2, rto + 2))
+
+
+def test_rfc6298_5_4_the_earliest_segment_is_sent_again():
+    """RECOMMENDED: (5.4) to (5.6): one segment, twice the time."""
+    peer, service = two_segments()
+    first = service.connection.info()["rto"]
+    peer.expect(".", seq=2, length=MSS, after=first)
+    peer.expect(".", seq=2, length=MSS, after=2 * first)
+
+
+def test_rfc6298_5_7_data_after_a_lost_syn_has_three_seconds():
+    """MUST; and RFC 5681 3.1: one segment to begin with."""
+    peer = Peer()
+    service = peer.connect()
+    peer.expect("S")
+    peer.expect("S", after=1000)
+    peer.send("S.", mss=MSS)
+    peer.expect(".")
+    service.connection.write(pattern(5 * MSS))
+    peer.expect(".", seq=1, length=MSS)
+    peer.silent()
+    peer.expect(".", seq=1, after=(2900, 3100))
