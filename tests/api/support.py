@@ -42,6 +42,7 @@ class Machine(wire.Host):
         super().__init__(world, name, packets=packets, **settings)
         self.loop = Loop(world)
         self.library = Library()
+        self.clock = None  # nobody steers it
         self.be_current()
 
     def be_current(self):
