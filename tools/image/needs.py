@@ -128,6 +128,8 @@ class Needs:
         And one that the network would not understand.
         """
         known = {*closure.settings, *self.files, *_declared(self.service)}
+        if "net.stack" in closure.frozen:
+            known.update(network.READERS)  # read under names made of the interface's
         for name in self.settings:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
