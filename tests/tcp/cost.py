@@ -9,9 +9,13 @@
     segment     a full segment of 1,448 bytes, one at a time: wake-up, ACK and halt included
     bulk        a full segment in bulk, each handed over by the device as it came
 
+    idle        not instructions, but connections that answered, at once in 16 MB (up to 10,000);
+                only if it is asked for
+
 The peer is the Linux kernel on a TAP device with offloads, unless `plain` is one of the names.
 """
 
+import resource
 import socket
 import sys
 import time
@@ -23,6 +27,7 @@ from tests.support.namespace import Namespace
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = 1041
 BULK = 8 << 20
+IDLE = 10_000
 
 
 class TcpLab(Lab):
@@ -92,6 +97,24 @@ class TcpLab(Lab):
         """Per full segment, checksum offloaded, in bulk: the device does not put them together."""
         return self.receive() * 1448 / 1024
 
+    def idle(self):
+        """How many connections there can be at once, up to IDLE; each has answered."""
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        several = []
+        try:
+            while len(several) < IDLE:
+                tcp = self.connect(7)
+                several.append(tcp)
+                tcp.sendall(b"x")
+                read(tcp, 1)
+        except ConnectionResetError:
+            several.pop()
+        for tcp in several[:: len(several) // 50]:
+            tcp.sendall(b"there?")
+            assert read(tcp, 6)
+        return len(several)
+
     def transmit(self):
         tcp = self.connect(19)
         assert read(tcp, 1 << 20)
@@ -127,7 +150,10 @@ def main(image, *names):
     offloads = "plain" not in names
     chosen = [name for name in names if name != "plain"] or NAMES
     for name in chosen:
-        with TcpLab(image, offloads, extra=WHOLE if name == "bulk" else ()) as lab:
+        options = {"extra": WHOLE} if name == "bulk" else {}
+        if name == "idle":
+            options = {"memory": "16M", "icount": None}
+        with TcpLab(image, offloads, **options) as lab:
             print(f"{getattr(lab, name)():10.0f}  {name}", flush=True)
 
 
