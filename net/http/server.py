@@ -54,6 +54,11 @@ END = const(8)
 REFERENCE = const(0)
 COPY = const(1)
 
+# Repeated from session.py.
+HEAD = const(0)
+CLOSING = const(3)
+
+SEGMENT = const(1400)
 LOOK_MS = const(1000)
 IDLE = const(32)  # sessions that are kept for the next connections
 LOOK_AT = const(1000)  # connections at a time
@@ -72,7 +77,7 @@ class Http:
         self.idle = []  # sessions that had their day
         self.next = 0  # of the sessions, to be looked at
         self.timer = machine.timers.timer(self.look)
-        self.ticking = False
+        self.ticking = 0
         self.kept = 0
         self.table = bytearray(TABLE)
         self.memory = Memory()
@@ -93,44 +98,74 @@ class Http:
 
     # Connections.
 
+    @micropython.viper
     def accept(self, connection):
-        self.counters.count(_CONNECTIONS)
-        if len(self.sessions) >= HTTP_CONNECTIONS:
-            self.counters.count(_FULL)
+        cells = ptr32(self.cells)
+        cells[_CONNECTIONS] += 1
+        sessions = self.sessions
+        index = int(len(sessions))  # noqa: RUF046 (an object to viper)
+        if index >= int(HTTP_CONNECTIONS):
+            cells[_FULL] += 1
             connection.abort()
             return
-        # Whole answers are written, so nothing is gained by waiting for more (RFC 896).
-        connection.set(nodelay=True)
-        if not self.ticking:
-            self.ticking = True
-            self.set_time()
-            self.timer.start(LOOK_MS)
-        sessions = self.sessions
-        session = self.idle.pop() if self.idle else Session(self)
-        session.begin(connection, len(sessions), self.now)
+        if int(self.ticking) == 0:
+            self.begin()
+        idle = self.idle
+        left = int(len(idle))  # noqa: RUF046
+        session = idle.pop() if left else self.new()
         sessions.append(session)
+        session.connection = connection
+        session.index = index
+        session.phase = HEAD
+        session.since = self.now
+        session.fresh = 1
         connection.context = session
         connection.on_data = self.on_data
         connection.on_writable = self.on_writable
         connection.on_end = self.on_end
         connection.on_close = self.on_close
 
+    def new(self):
+        return Session(self)
+
+    def begin(self):
+        """There are connections again."""
+        self.ticking = 1
+        self.set_time()
+        self.timer.start(LOOK_MS)
+
     def writable(self, connection):
         connection.context.writable()
 
+    @micropython.viper
     def end(self, connection):
-        connection.context.end()
+        session = connection.context
+        if int(session.fresh):
+            # Nothing is under way.
+            session.fresh = 0
+            session.since = self.now
+            session.phase = CLOSING
+            connection.close()
+        else:
+            session.end()
 
+    @micropython.viper
     def gone(self, connection, reason):
         session = connection.context
         if session is None:
             return
         connection.context = None
-        last = self.sessions.pop()
+        sessions = self.sessions
+        last = sessions.pop()
         if last is not session:
-            self.sessions[session.index] = last
-            last.index = session.index
-        if session.gone() and len(self.idle) < IDLE:
+            index = session.index
+            sessions[index] = last
+            last.index = index
+        if session.gone():
+            self.keep(session)
+
+    def keep(self, session):
+        if len(self.idle) < IDLE:
             self.idle.append(session)
 
     def look(self):
@@ -138,7 +173,7 @@ class Http:
         self.set_time()
         count = len(self.sessions)
         if not count:
-            self.ticking = False
+            self.ticking = 0
             return
         for _ in range(min(count, LOOK_AT)):
             if self.next >= len(self.sessions):
@@ -183,6 +218,8 @@ class Http:
         taken = int(self.write(connection, ready))
         if taken != words[TOTAL]:
             session.go_on_with(ready, taken)
+        elif taken > SEGMENT:
+            session.hurry()
 
     @micropython.viper
     def write_ready(self, connection, ready) -> int:

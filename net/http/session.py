@@ -28,27 +28,27 @@ from net.http.request import Request
 from net.http.response import Response, Stream
 
 HEAD, BODY, ANSWERING, CLOSING = 0, 1, 2, 3
+SEGMENT = 1400
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Session:
     def __init__(self, http):
         self.http = http
+        # Five that server.py sets for each connection; the others are as `gone` leaves them.
+        self.connection = None
+        self.index = 0
+        self.phase = HEAD
+        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may; 2: it has
+        self.since = 0
         self.input = None  # bytes kept for later
         self.body = None
         self.request = None
         self.queue = None  # what the connection has not taken yet
         self.stream = None
-        self.inside = False  # `consume` is at it
-
-    def begin(self, connection, index, now):
-        """Belong to a connection; the rest is as `gone` has left it."""
-        self.connection = connection
-        self.index = index
-        self.phase = HEAD
-        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may; 2: it has
-        self.since = now
         self.closes = False  # after this answer
+        self.eager = False  # Nagle's algorithm is off
+        self.inside = False  # `consume` is at it
 
     # In.
 
@@ -87,6 +87,15 @@ class Session:
             if self.connection is not None:
                 self.connection.release(count)
 
+    def hurry(self):
+        """Do not wait for acknowledgements with what is less than a segment (RFC 896).
+
+        It is of use where an answer is not alone on its way, that is, not for most.
+        """
+        if not self.eager and self.connection is not None:
+            self.eager = True
+            self.connection.set(nodelay=True)
+
     def go_on(self):
         """With what was kept."""
         if self.input is not None and not self.inside:
@@ -105,6 +114,8 @@ class Session:
                 if at < 0:
                     break
                 start = at
+                if start < end:
+                    self.hurry()
             elif self.phase == BODY:
                 start = self.body.feed(buffer, start, end)
                 self.check_body()
@@ -220,6 +231,8 @@ class Session:
     def give(self, ready):
         if not ready.keep:
             self.closes = True
+        if ready.size > SEGMENT:
+            self.hurry()
         taken = self.http.write(self.connection, ready)
         if taken == ready.size and not ready.more:
             self.finish()
@@ -251,6 +264,7 @@ class Session:
         lines = codes.line(status) + b"Date: " + date + b"\r\n" + lines + b"\r\n"
         self.http.count_answer(status)
         self.http.log_answer(self, request, status, 0)
+        self.hurry()
         self.stream = Stream(self, chunked, request.method == "HEAD")
         if self.connection is not None:
             self.send([(lines, 0, len(lines))])
@@ -339,6 +353,7 @@ class Session:
             self.input = None
         self.connection = None
         self.fresh = 0
+        self.closes = self.eager = False
         if self.phase == HEAD or self.phase == CLOSING:
             return self.queue is None
         self.queue = self.body = None
