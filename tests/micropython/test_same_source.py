@@ -52,6 +52,7 @@ MODULES = [
     "net/test_urgent.py",
     "runtime/test_csprng.py",
     "runtime/test_timers.py",
+    "tcp/test_core_icmp.py",
     "tcp/test_core_many.py",
     "tcp/test_core_narrow.py",
     "tcp/test_core_transfer.py",
