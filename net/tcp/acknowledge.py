@@ -11,7 +11,6 @@ from micropython import const
 from net.tcp import recovery, rtt, scoreboard
 
 # The block (see block.py).
-STATE = const(10)
 B_FLAGS = const(11)
 EVENTS = const(12)
 SND_UNA = const(13)
@@ -23,8 +22,6 @@ RTO = const(43)
 BACKOFF = const(44)
 RECOVER = const(50)
 BEGAN_AT = const(86)
-SCRATCH = const(92)
-FIN_SENT = const(0x200)
 RECOVERING = const(0x800)
 TIMED_OUT = const(0x1000)
 PERSIST = const(0x2000)

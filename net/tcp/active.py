@@ -41,7 +41,7 @@ CONNECTED = const(0x10)
 # Shared words (see turn.py).
 _CONNECTED = const(4)
 _RESETS_RECEIVED = const(13)
-_BAD_ACK = const(32)
+_BAD_ACK = const(31)
 NOW = const(64)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)

@@ -40,7 +40,7 @@ ECN = const(0x10)
 # Shared words (see turn.py).
 _COOKIES_SENT = const(16)
 _COOKIES_ACCEPTED = const(17)
-_COOKIE = const(41)
+_COOKIE = const(39)
 NOW = const(64)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)

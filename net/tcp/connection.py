@@ -34,12 +34,9 @@ from net.tcp.block import STATES
 from net.tcp.words import closing, flag, flight, put, word
 
 # The block (see block.py).
-PORTS = const(8)
 STATE = const(10)
 B_FLAGS = const(11)
 EVENTS = const(12)
-SND_UNA = const(13)
-SND_MAX = const(15)
 SND_WND = const(16)
 RCV_NXT = const(20)
 RCV_ADV = const(21)
@@ -53,20 +50,11 @@ RTO = const(43)
 RETRANSMITS = const(47)
 CWND = const(48)
 SSTHRESH = const(49)
-GONE_AT = const(40)
-KEEP_AT = const(39)
 USER_TIMEOUT = const(80)
 KEEP_IDLE = const(81)
-KEEP_INTERVAL = const(82)
-KEEP_COUNT = const(83)
-HEARD_AT = const(85)
 SCRATCH = const(92)
-CLOSED = const(0)
 SYN_SENT = const(2)
-SYN_RECEIVED = const(3)
 ESTABLISHED = const(4)
-FIN_WAIT_2 = const(6)
-CLOSE_WAIT = const(7)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 SACK_OK = const(0x4)
@@ -84,7 +72,6 @@ REFERENCE = const(0)
 COPY = const(1)
 # Shorter bytes are copied, so that small writes share segments and descriptors.
 WORTH_A_REFERENCE = const(512)
-MASK = const(0x3FFFFFFF)
 # MicroPython looks for its own names one by one: here they are found at once.
 _len = len
 _type = type

@@ -55,7 +55,6 @@ TS_RECENT = const(33)
 TS_RECENT_AT = const(34)
 TS_OFFSET = const(35)
 LAST_ACK = const(36)
-DUPACKS = const(53)
 HEARD_AT = const(85)
 SCRATCH = const(92)
 ESTABLISHED = const(4)
@@ -63,21 +62,19 @@ IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 # FIN_HEARD, RECOVERING, TIMED_OUT, PERSIST, OUT_OF_ORDER: nothing is as expected.
 UNUSUAL = const(0xBC00)
-OUTPUT = const(0x4)
 WAITING = const(0x18)  # ACCEPTED, CONNECTED: the service has not been told yet
 
 # Shared words (see turn.py).
 _SEGMENTS = const(0)
 _FAST = const(1)
-_SHORT = const(24)
-_HEADER_LENGTH = const(25)
-_CHECKSUM = const(26)
-_BROADCAST = const(27)
+_SHORT = const(23)
+_HEADER_LENGTH = const(24)
+_CHECKSUM = const(25)
+_BROADCAST = const(26)
 NOW = const(64)
 FRESH = const(65)
 SEG_HASH = const(80)
 SEG_ECHO = const(82)
-S_SCRATCH = const(84)
 
 # The table (see table.py).
 _MASK = const(0)

@@ -36,7 +36,7 @@ OUTPUT = const(0x4)
 
 # Shared words (see turn.py).
 _PATH_MTU = const(21)
-_UNREACHABLE_QUOTE = const(44)
+_UNREACHABLE_QUOTE = const(41)
 
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
 MTUS = const(32)

@@ -24,7 +24,7 @@ RCV_NXT = const(20)
 SCRATCH = const(92)
 OUT_OF_ORDER = const(0x8000)
 
-_NO_REASSEMBLY = const(40)
+_NO_REASSEMBLY = const(38)
 
 
 @micropython.viper

@@ -32,7 +32,6 @@ BELIEVABLE = const(0x100000)  # 17 minutes: an echo older than that is not ours
 
 # The block (see block.py).
 SND_UNA = const(13)
-SND_NXT = const(14)
 SND_MAX = const(15)
 SRTT = const(41)
 RTTVAR = const(42)

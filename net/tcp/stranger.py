@@ -20,8 +20,8 @@ ACK = const(0x10)
 
 # Shared words (see turn.py).
 _TIME_WAITS_REUSED = const(19)
-_PORT = const(28)
-_NO_ACK = const(31)
+_PORT = const(27)
+_NO_ACK = const(30)
 SEG_FLAGS = const(76)
 SEG_HASH = const(80)
 

@@ -98,9 +98,9 @@ OVER = const(0x200)
 
 # Shared words (see turn.py).
 _CLOSED = const(6)
-_NO_CHUNK = const(39)
-_NO_CONNECTION = const(36)
-_NO_MEMORY = const(45)
+_NO_CHUNK = const(37)
+_NO_CONNECTION = const(34)
+_NO_MEMORY = const(42)
 NOW = const(64)
 FRESH = const(65)
 

@@ -44,7 +44,6 @@ COUNTS = (
     "ecn_marks",
     "path_mtu",
     "fast_retransmits",
-    "spurious",
 )
 DROPS = (
     "short",
@@ -56,7 +55,6 @@ DROPS = (
     "paws",
     "no_ack",
     "bad_ack",
-    "options",
     "challenge_limit",
     "no_packet",
     "no_connection",
@@ -66,7 +64,6 @@ DROPS = (
     "no_reassembly",
     "cookie",
     "timeout",
-    "late_data",
     "unreachable_quote",
     "no_memory",
 )
@@ -93,29 +90,26 @@ _TIME_WAITS_REUSED = const(19)
 _ECN_MARKS = const(20)
 _PATH_MTU = const(21)
 _FAST_RETRANSMITS = const(22)
-_SPURIOUS = const(23)
-_SHORT = const(24)
-_HEADER_LENGTH = const(25)
-_CHECKSUM = const(26)
-_BROADCAST = const(27)
-_PORT = const(28)
-_WINDOW = const(29)
-_PAWS = const(30)
-_NO_ACK = const(31)
-_BAD_ACK = const(32)
-_OPTIONS = const(33)
-_CHALLENGE_LIMIT = const(34)
-_NO_PACKET = const(35)
-_NO_CONNECTION = const(36)
-_NO_HALF_OPEN = const(37)
-_NO_TIME_WAIT = const(38)
-_NO_CHUNK = const(39)
-_NO_REASSEMBLY = const(40)
-_COOKIE = const(41)
-_TIMEOUT = const(42)
-_LATE_DATA = const(43)
-_UNREACHABLE_QUOTE = const(44)
-_NO_MEMORY = const(45)
+_SHORT = const(23)
+_HEADER_LENGTH = const(24)
+_CHECKSUM = const(25)
+_BROADCAST = const(26)
+_PORT = const(27)
+_WINDOW = const(28)
+_PAWS = const(29)
+_NO_ACK = const(30)
+_BAD_ACK = const(31)
+_CHALLENGE_LIMIT = const(32)
+_NO_PACKET = const(33)
+_NO_CONNECTION = const(34)
+_NO_HALF_OPEN = const(35)
+_NO_TIME_WAIT = const(36)
+_NO_CHUNK = const(37)
+_NO_REASSEMBLY = const(38)
+_COOKIE = const(39)
+_TIMEOUT = const(40)
+_UNREACHABLE_QUOTE = const(41)
+_NO_MEMORY = const(42)
 
 # Shared words behind the counters.
 NOW = const(64)

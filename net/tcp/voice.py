@@ -36,7 +36,7 @@ IS_IP6 = const(0x1)
 
 # Shared words (see turn.py).
 _RESETS_SENT = const(12)
-_NO_PACKET = const(35)
+_NO_PACKET = const(33)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
 SEG_LEN = const(74)
