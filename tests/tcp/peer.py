@@ -488,7 +488,10 @@ class Peer:
 
 def pattern(length, start=0):
     """Bytes that tell where they belong."""
-    return bytes([(i * 151 + (i >> 8)) & 0xFF for i in range(start, start + length)])
+    made = bytearray(length)
+    for i in range(length):
+        made[i] = ((start + i) * 151 + ((start + i) >> 8)) & 0xFF
+    return bytes(made)
 
 
 __all__ = ["THEM", "THEM6", "US", "US6", "Peer", "Segment", "Service", "Wire", "packed", "pattern"]
