@@ -58,6 +58,21 @@ def test_a_compiler_makes_them(read, tmp_path):
     assert tmp_path / "services/motd.txt" in needed.files["motd"].sources()
 
 
+def test_a_folder_is_compiled_and_every_file_in_it_counts(read, tmp_path):
+    (tmp_path / "services/site/deep").mkdir(parents=True)
+    (tmp_path / "services/site/a").write_bytes(b"1")
+    (tmp_path / "services/site/deep/b").write_bytes(b"2")
+    body = "def compile(path):\n    return (path / 'deep' / 'b').read_bytes()\n"
+    (tmp_path / "services/listing.py").write_text(body)
+    text = "NEEDS = {'site': {'folder': 'site', 'compiler': 'listing:compile'}}"
+    needed = read(text)
+    assert module_of(needed)["site"] == b"2"
+    for name in ("a", "deep/b"):
+        assert tmp_path / "services/site" / name in needed.files["site"].sources()
+    with pytest.raises(UserError, match="no folder none"):
+        read(text, "site=none")
+
+
 def test_set_replaces_a_file_relative_to_the_user(read, tmp_path):
     (tmp_path / "services").mkdir()
     (tmp_path / "services/motd.txt").write_bytes(b"default")

@@ -23,7 +23,7 @@ FILES = {
     "empty": b"",
     "dir/index.html": b"<p>dir",
     "dir/a b.html": b"<p>blank",
-    "dir/caf\u00e9.txt": b"coffee",
+    "dir/\u00e9t\u00e9.txt": b"coffee",
     ".hidden": b"secret",
     ".git/config": b"secret",
 }
