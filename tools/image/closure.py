@@ -12,8 +12,8 @@ The law: what is imported is in the image, and nothing else is.
 - An import under `try` with `except ImportError` is optional.  Where everything in the `try` is
   found, the imports of its handler are dead and stay out.
 - An import under `if` is in, unless the condition is TYPE_CHECKING or asks for CPython.
-- One under `if SETTINGS["name"] == "text":`, SETTINGS from the module `image`, is in if that is so in
-  this image: what a service is made of may be chosen with `--set name=text`.
+- One under `if SETTINGS["name"] == "text":`, SETTINGS from the module `image`, is in if that is so
+  in this image: what a service is made of may be chosen with `--set name=text`.
 - `from package import name` brings in package/name.py if there is one, else `name` has to be bound
   in the package.
 - A package that loads its parts lazily, with MicroPython's idiom of a dictionary `_attrs` and a
