@@ -20,7 +20,8 @@ ROUTES = const(16)
 # Interfaces of a stack; each has neighbours, paths and routes of its own.
 INTERFACES = const(4)
 
-# Multicast groups that an interface can be in: 4 bytes each in net/ip4.py, which has room for 16.
+# Multicast groups that an interface can be in: 4 bytes each in net/ip4/header.py, which has room
+# for 16.
 GROUPS = const(16)
 
 # Packets that are on their way to ourselves (net/loopback.py): 2 KB each, made when needed.

@@ -4,8 +4,8 @@ Two ways in.  `fragment`: a packet that the network layer found too long.  `send
 datagrams that never fit a packet.  Every piece is a packet of its own that goes through the network
 layer's `send`, one after the other.
 
-This page is what both families have in common.  net/fragments4.py and net/ip6/fragments.py know how
-a piece says where it belongs:
+This page is what both families have in common.  net/ip4/fragments.py and net/ip6/fragments.py
+know how a piece says where it belongs:
 
     name                          of the counters
     flags, size                   FLAGS of the family; bytes of an address

@@ -6,7 +6,7 @@ Ethernet, ARP, IPv4 and ICMP come with it; UDP and TCP if their classes are give
 comes from the settings (`address=10.0.0.2/24 gateway=10.0.0.1 mtu=1400 dns=10.0.0.1,10.0.0.3`),
 else from `configure`, which is called with the interface.
 
-    inet.udp, inet.tcp        sockets (net/udp.py), connections (net/tcp)
+    inet.udp, inet.tcp        sockets (net/udp/udp.py), connections (net/tcp)
     inet.address              b"\\x0a\\x00\\x00\\x02", or None as long as there is none
     inet.gateway, inet.dns    the default gateway or None, a list of name servers
     inet.on_configured        slot (inet), called when there is an address, and when it changes
@@ -14,12 +14,12 @@ else from `configure`, which is called with the interface.
     inet.routes               add(prefix, length, gateway)
     inet.attach(nic, ...)     one more interface
 
-What IPv4 and IPv6 have in common is in net/stack.py, the wiring of IPv4 in net/interface4.py.
+What IPv4 and IPv6 have in common is in net/stack.py, the wiring of IPv4 in net/ip4/interface.py.
 No clock, no dice, no I/O here or above: `machine` needs nic, timers, random, settings, log and
 counters, so a test passes a plain object with a virtual clock.
 """
 
-from net.internet4 import Internet4
+from net.ip4.internet import Internet4
 from net.stack import Stack
 
 

@@ -7,7 +7,7 @@ and TCP if their classes are given.  Addresses come from the settings (`address6
 gateway6=2001:db8::1 dns=2001:db8::53`) and from routers.  `configure`: who asks for name servers if
 a router says that there is somebody to ask (net/ip6/dhcp6.py).
 
-    inet.udp, inet.tcp        sockets (net/udp.py), connections (net/tcp)
+    inet.udp, inet.tcp        sockets (net/udp/udp.py), connections (net/tcp)
     inet.addresses6           all addresses, 16 bytes each
     inet.address              the first that is not link-local, or None
     inet.dns                  name servers

@@ -5,7 +5,7 @@ every 8 bytes of data); RFC 1122 section 3.3.2 (time out, and say so); RFC 1858 
 (overlaps are attacks: a fragment that repeats another exactly is ignored, any other overlap costs
 the whole datagram, the fragments still to come included).
 
-This page is what both families have in common.  net/fragments4.py and net/ip6/fragments.py read
+This page is what both families have in common.  net/ip4/fragments.py and net/ip6/fragments.py read
 the headers, and know these:
 
     name, data                of the counters; where in its buffer the data of a datagram begins

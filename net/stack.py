@@ -5,7 +5,7 @@ This page knows neither family; each is an object that one of those pages makes 
 
     stack.begin([family, ...], udp, tcp, way)      `way` if there are two: see net/dual.py
 
-A family (net/internet4.py is one) has
+A family (net/ip4/internet.py is one) has
 
     family.size                       4 or 16: bytes of its addresses
     family.attach(interface, ...)     speak on one more nic: fill a slot of interface.ethernet,

@@ -121,7 +121,7 @@ REQUIREMENTS = {
     "SHLD-22": ("TCP passes it unchanged", "see MUST-48"),
     "SHLD-23": ("applications do not change it often", "see MUST-48"),
     "MAY-9": ("a received one may be told", "see MUST-48"),
-    "MUST-49": ("the TTL is configurable", "it is DEFAULT_TTL of net/ip4.py"),
+    "MUST-49": ("the TTL is configurable", "it is DEFAULT_TTL of net/ip4/header.py"),
     "MUST-50": ("unknown IP options are ignored", "tests/net/test_ip4.py: IP skips them"),
     "MAY-10": ("IP timestamps", NO_ROUTES),
     "MAY-11": ("record route", NO_ROUTES),

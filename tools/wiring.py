@@ -10,8 +10,8 @@ leads is told by what it calls: `receive` is up, `send` and its like are down, a
 import sys
 from pathlib import Path
 
-from net import igmp
 from net.inet import Inet
+from net.ip4 import igmp
 from net.udp import Udp
 from tests.support.wire import Host, World
 

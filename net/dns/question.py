@@ -10,7 +10,7 @@ RFC 7766 (TCP).
       failure       the next server at once
       silence       the next server, after 1 s; a round later 2 s, then 4 s; but one that was never
                     heard is asked once more after 200 ms, as the way to it may have been unknown,
-                    and then of several datagrams only the last arrives (net/arp.py)
+                    and then of several datagrams only the last arrives (net/ip4/arp.py)
 
 Above: net/resolver.py.  Below: udp.bind, tcp.connect.
 Left out: several queries on one TCP connection.

@@ -20,7 +20,7 @@ from micropython import const
 
 from net.ip6.routers import names
 from net.ip6.seconds import FOREVER, lifetime
-from net.udp_socket import Aim
+from net.udp.socket import Aim
 from runtime.counters import Counters
 
 TYPE = const(0)

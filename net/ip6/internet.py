@@ -5,7 +5,7 @@ Settings: address6=2001:db8::2/64,fd00::2/64 gateway6=fe80::1; dns= is read by w
 are made (RFC 7217): with it a machine has the same ones after every start; identifier6=::53, the
 last half of every such address instead.  Of a second interface: eth1.address6=2001:db8:1::2/64.
 
-Several interfaces follow the strong model, as in net/internet4.py: a datagram leaves by the
+Several interfaces follow the strong model, as in net/ip4/internet.py: a datagram leaves by the
 interface that has its source address, so the zone of a link-local address follows from ours.
 """
 

@@ -21,11 +21,11 @@ subtypes; sleep proxies.
 
 from micropython import const
 
-from net import igmp
 from net.config import MDNS_SERVICES
 from net.dns import wire
 from net.dns.name import Malformed, encode
 from net.dns.wire import Reader, Writer
+from net.ip4 import igmp
 from net.mdns.records import (
     ANNOUNCING,
     FLUSH,

@@ -8,7 +8,7 @@ It recognises: an aligned payload; one question of class IN; EDNS with at most o
 below the origin of the first zone, in any case; a node that is neither a zone cut nor an alias.
 The question is compared, hashed and copied by words, and the name is not parsed before it is
 compared: the first label says where the origin has to begin.
-Above: responder.py.  Below: net/udp.py.
+Above: responder.py.  Below: net/udp/udp.py.
 """
 
 import micropython

@@ -4,11 +4,11 @@ import struct
 
 import pytest
 
-from net import igmp
 from net.address import parse
 from net.dns.wire import A
 from net.dual import Dual
 from net.inet import Inet
+from net.ip4 import igmp
 from net.tcp import Tcp
 from net.udp import Udp
 from tests.api.support import Machine

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from net import igmp
 from net.dns import wire
 from net.dns.name import encode
 from net.dns.wire import Reader, Writer
+from net.ip4 import igmp
 from net.mdns import GROUP4, Mdns
 from net.mdns.records import FLUSH, UNICAST, cut, nsec, plain, text_data
 from tests.clients.scene import CLIENT, Scene

@@ -21,7 +21,7 @@ import atheris  # noqa: E402
 with atheris.instrument_imports(include=["net", "runtime"]):
     import net.dual
     import net.tcp
-    import net.udp  # noqa: F401
+    import net.udp.udp  # noqa: F401
 
 from tests.fuzz.world import play  # noqa: E402
 

@@ -17,7 +17,7 @@ sys.path[:0] = ["tests/micropython/shims", "."]
 import pytest  # noqa: E402
 
 # Importing compiles, one module inside the other, and the stack is small: begin with the leaves.
-for leaf in ("net.packet", "net.reassembly", "net.interface4", "net.ip6.interface", "net.tcp"):
+for leaf in ("net.packet", "net.reassembly", "net.ip4.interface", "net.ip6.interface", "net.tcp"):
     __import__(leaf)
 
 DEFINITION = re.compile(r"^def (\w+)\(([^)]*)\)")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from net import arp as module
 from net.config import NEIGHBOURS, WAITING
+from net.ip4 import arp as module
 from tests.support.frames import arp, ethernet, icmp, udp
 from tests.support.station import BROADCAST, NO_MAC, PEER, US, Station, address
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from net import dhcp
 from net.dhcp import Dhcp
+from net.dhcp import client as dhcp
 from tests.support.dhcp_server import (
     ACK,
     DAY,

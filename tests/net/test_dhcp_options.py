@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from net import acd, dhcp
 from net.dhcp import Dhcp
-from net.dhcp_inform import Inform
-from net.dhcp_message import Malformed, parse_search
+from net.dhcp import client as dhcp
+from net.dhcp.inform import Inform
+from net.dhcp.message import Malformed, parse_search
 from net.inet import Inet
+from net.ip4 import acd
 from net.udp import Udp
 from tests.support.dhcp_server import (
     ACK,

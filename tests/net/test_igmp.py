@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from net import igmp as module
 from net.config import GROUPS
 from net.inet import Inet
+from net.ip4 import igmp as module
 from net.udp import Udp
 from tests.support.frames import address, checksum, ip, udp
 from tests.support.station import Station

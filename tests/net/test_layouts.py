@@ -6,9 +6,14 @@ import pkgutil
 import pytest
 
 import net
-from net import arp, dhcp_port, ethernet, fragmentation, icmp, ip4, packet, routes, udp, udp_socket
-from net import dhcp as client
-from net import dhcp_message as dhcp
+from net import ethernet, fragmentation, packet
+from net.dhcp import client
+from net.dhcp import message as dhcp
+from net.dhcp import port as dhcp_port
+from net.ip4 import arp, icmp, routes
+from net.ip4 import header as ip4
+from net.udp import socket as udp_socket
+from net.udp import udp
 from tests.support.drawing import drawings
 
 # Where a picture's name is not simply the constant's in capitals.

@@ -4,9 +4,9 @@ import struct
 
 import pytest
 
-from net import icmp as module
-from net import ip4
 from net.inet import Inet
+from net.ip4 import header as ip4
+from net.ip4 import icmp as module
 from net.path_mtu import KEPT_MS
 from tests.support.frames import address, icmp, ip, udp
 from tests.support.station import PEER, US, Station

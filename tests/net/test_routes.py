@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from net import address
 from net.config import ROUTES
+from net.ip4.routes import Routes
 from net.packet import Pool
-from net.routes import Routes
 
 
 def find(routes, destination):

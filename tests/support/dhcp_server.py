@@ -2,8 +2,8 @@
 
 import struct
 
-from net import dhcp
 from net.dhcp import Dhcp
+from net.dhcp import client as dhcp
 from tests.support.frames import arp, ethernet, udp
 from tests.support.station import BROADCAST, NO_MAC, Station, address
 

@@ -89,7 +89,7 @@ def symbols(elf):
 
 
 def readable(name):
-    """fun_data_net_icmp_Icmp_net_slash_icmp_dot_py2 -> net/icmp.py 3 (the file's third)."""
+    """fun_data_net_icmp_Icmp_net_slash_icmp_dot_py2 -> net/ip4/icmp.py 3 (the file's third)."""
     match = re.fullmatch(r"fun_data_.*?(\w+?)_dot_py(\d*)", name)
     if match and "_slash_" in match[1]:
         folders = match[1].split("_slash_")

@@ -36,7 +36,7 @@ def test_no_module_of_ip4_is_in_an_image_with_ip6_only(echo):
 def test_no_module_of_ip6_is_in_an_image_with_ip4_only():
     report = images.build(str(SERVICES / "echo4.py")) / "report.txt"
     inside = {line.split()[0] for line in report.read_text().splitlines() if line}
-    assert "net.ip4" in inside
+    assert "net.ip4.header" in inside
     assert not [name for name in inside if "ip6" in name]
 
 

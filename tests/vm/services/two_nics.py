@@ -1,7 +1,7 @@
 """two_nics: an echo on two interfaces, and in a multicast group on the second."""
 
-from net import igmp
 from net.inet import Inet
+from net.ip4 import igmp
 from net.udp import Udp
 
 GROUP = b"\xef\x01\x02\x03"

@@ -25,7 +25,7 @@ MODULES = {
     "net.udp": udp,
     "net.tcp": tcp,
     "net.dhcp": dhcp,
-    "net.dhcp6": dhcp,
+    "net.ip6.dhcp6": dhcp,
 }
 
 

@@ -1,4 +1,4 @@
-"""Udp on kernel sockets: the API that the top of net/udp.py describes.
+"""Udp on kernel sockets: the API that the top of net/udp/udp.py describes.
 
 Datagrams are the same Packets, with the same head, so that code in viper finds what it looks for.
 Left out: `unreachable` is never called; checksums and fragments are the kernel's.

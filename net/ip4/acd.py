@@ -10,7 +10,7 @@ What happens once the address is in use (defence, section 2.4) is arp's.
 
 from micropython import const
 
-from net.arp import BROADCAST, NOBODY, REQUEST
+from net.ip4.arp import BROADCAST, NOBODY, REQUEST
 
 # RFC 5227 section 1.1.
 PROBE_WAIT_MS = const(1_000)

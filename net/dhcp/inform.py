@@ -6,8 +6,8 @@ It asks when it is made and when the link comes up, four times at most; no answe
 Above: services with a static address.  Below: dhcp.py.
 """
 
-from net.dhcp import EVERYBODY, INIT, TRIES, Dhcp
-from net.dhcp_message import ACK, INFORM, facts
+from net.dhcp.client import EVERYBODY, INIT, TRIES, Dhcp
+from net.dhcp.message import ACK, INFORM, facts
 
 INFORMING = "INFORMING"
 

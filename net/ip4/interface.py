@@ -1,16 +1,16 @@
 """Interface4: IPv4 on one nic, and how its layers are wired.
 
-Each interface has an address, neighbours, routes and reassembly of its own; net/internet4.py
+Each interface has an address, neighbours, routes and reassembly of its own; net/ip4/internet.py
 decides which one a packet leaves by.
 """
 
-from net import ip4
 from net.address import text
-from net.arp import Arp
-from net.fragments4 import Fragmentation4, Reassembly4
-from net.icmp import Icmp
-from net.ip4 import Ip4
-from net.routes import Routes
+from net.ip4 import header as ip4
+from net.ip4.arp import Arp
+from net.ip4.fragments import Fragmentation4, Reassembly4
+from net.ip4.header import Ip4
+from net.ip4.icmp import Icmp
+from net.ip4.routes import Routes
 
 
 class Interface4:

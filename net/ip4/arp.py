@@ -40,7 +40,7 @@ from micropython import const
 
 from net import ethernet
 from net.config import NEIGHBOURS
-from net.waiting import Waiting
+from net.ip4.waiting import Waiting
 from runtime.counters import Counters
 
 HARDWARE = const(0)

@@ -1,6 +1,6 @@
 """A UDP socket: one bound port, and the ways to send from it.
 
-net/udp.py says what a service sees of it.  `reply`, `answer` and `send` are on the way of every
+net/udp/udp.py says what a service sees of it.  `reply`, `answer` and `send` are on the way of every
 datagram; what they need hangs on the socket itself, everything else on its `Aim`, as every name in
 an object makes all of them slower to find.
 

@@ -34,9 +34,8 @@ preferred (RFC 8925).  INFORM is in dhcp_inform.py.
 
 from micropython import const
 
-from net.acd import Acd
 from net.address import parse, text
-from net.dhcp_message import (
+from net.dhcp.message import (
     ACK,
     CHADDR,
     CLIENT,
@@ -67,7 +66,8 @@ from net.dhcp_message import (
     parse_options,
     wishes,
 )
-from net.dhcp_port import SERVER_PORT, share
+from net.dhcp.port import SERVER_PORT, share
+from net.ip4.acd import Acd
 from runtime.counters import Counters
 
 INIT = "INIT"

@@ -40,7 +40,7 @@ What a service sees:
     socket.callback                           slot, may be replaced at any time
 
 Receive, callback, reply or answer allocate nothing.
-Above: services, DHCP, DNS; net/udp_socket.py has what they send with.  Below: `output`, `output6`;
+Above: services, DHCP, DNS; net/udp/socket.py has what they send with.  Below: `output`, `output6`;
 sideways: ICMP (port unreachable, both ways).
 A multicast that an interface hears goes to the socket of its port, whoever joined the group.
 Left out: connected sockets, several sockets on one port, UDP-Lite.
@@ -51,7 +51,7 @@ from micropython import const
 
 from net.checksum import partial
 from net.config import UDP_PORTS
-from net.udp_socket import Socket
+from net.udp.socket import Socket
 from runtime.counters import Counters
 
 SOURCE_PORT = const(0)

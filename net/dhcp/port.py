@@ -6,8 +6,8 @@ which may have no address yet.
 
 from micropython import const
 
-from net.dhcp_message import OPTIONS
-from net.udp_socket import Socket
+from net.dhcp.message import OPTIONS
+from net.udp.socket import Socket
 
 SERVER_PORT = const(67)
 CLIENT_PORT = const(68)

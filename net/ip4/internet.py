@@ -15,7 +15,7 @@ from micropython import const
 
 from net.address import parse, parse_interface
 from net.config import INTERFACES
-from net.interface4 import Interface4
+from net.ip4.interface import Interface4
 from runtime.counters import Counters
 
 DROPS = ("source", "no_route")
@@ -171,7 +171,7 @@ class Internet4:
     def is_local(self, address):
         return self.owner(address) is not None
 
-    # Multicast groups, for whoever has called net.igmp.use.
+    # Multicast groups, for whoever has called net.ip4.igmp.use.
 
     def join(self, group, interface=None):
         self.listener(group, interface).join(group)
@@ -186,7 +186,7 @@ class Internet4:
         else:
             where = self.towards(group) or self.interfaces[0]
         if not where.igmp:
-            raise OSError("multicast needs IGMP: call net.igmp.use(inet) first")
+            raise OSError("multicast needs IGMP: call net.ip4.igmp.use(inet) first")
         return where.igmp
 
     # Several interfaces: the ways out.

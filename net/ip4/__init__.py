@@ -1,0 +1,1 @@
+"""IPv4: datagrams, neighbours, groups, errors, and the routes between interfaces."""
