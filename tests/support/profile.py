@@ -4,6 +4,8 @@
     python3 -m tests.support.profile build/echo/echo.elf 7 [HEX]     datagrams to port 7
     python3 -m tests.support.profile build/http/http.elf http        GET / on one connection
     python3 -m tests.support.profile build/http/http.elf visit       each on a connection of its own
+    ... callers     for each function of Python, with what C does for it
+    ... offloads    the device takes checksums and segmentation
 
 Runs the machine twice over TAP under a plugin of QEMU that counts (profile.c), with 500 and with
 1,500 requests, one at a time; the difference is what 1,000 requests cost, wake-up and halt
@@ -11,7 +13,6 @@ included.
 Frozen functions of Python appear by the names that they have in the image.
 """
 
-import bisect
 import collections
 import re
 import subprocess
@@ -30,16 +31,16 @@ FEW, MANY = 500, 1500
 class Counting(Lab):
     """A Lab whose machine runs under the plugin; without gdb's clock, so much faster."""
 
-    def __init__(self, elf, plugin, out):
+    def __init__(self, elf, arguments, offloads):
         self.namespace = Namespace()
-        descriptor = self.namespace.tap(address=f"{KERNEL}/24")
+        descriptor = self.namespace.tap(address=f"{KERNEL}/24", offloads=offloads)
         self.namespace.neighbour(ADDRESS, MAC)
         self.machine = vm.Machine(
             elf,
             nic=vm.Tap(descriptor),
             mac=MAC,
             command_line=STATIC,
-            extra=("-plugin", f"{plugin},out={out}"),
+            extra=("-plugin", arguments),
         )
 
 
@@ -50,21 +51,22 @@ def compile_plugin(folder):
     return plugin
 
 
-def run(elf, what, payload, count, folder):
-    """{(address, instructions): runs} of a machine that answered `count` requests."""
-    out = folder / f"blocks-{count}"
-    with Counting(elf, compile_plugin(folder), out) as lab:
+def run(elf, what, payload, count, folder, offloads):
+    """{(owner, function): instructions} of a machine that answered `count` requests; indices."""
+    out = folder / f"spent-{count}"
+    arguments = f"{compile_plugin(folder)},out={out},symbols={folder / 'symbols'}"
+    with Counting(elf, arguments, offloads) as lab:
         ask = asker(lab, what, payload)
         for _ in range(count):
             assert ask(), lab.machine.text
             time.sleep(0.001)  # so that the machine has halted
         lab.machine.process.terminate()
         lab.machine.process.wait(10)
-    blocks = collections.Counter()
+    spent = collections.Counter()
     for line in out.read_text().splitlines():
-        address, instructions, runs = line.split()
-        blocks[int(address, 16), int(instructions)] += int(runs)
-    return blocks
+        owner, function, instructions = map(int, line.split())
+        spent[owner, function] = instructions
+    return spent
 
 
 def asker(lab, what, payload):
@@ -78,14 +80,17 @@ def asker(lab, what, payload):
     return ask
 
 
-def symbols(elf):
-    """Sorted addresses, and their names."""
-    found = []
+def symbols(elf, file):
+    """Write the functions for the plugin; returns their names.  The first owns the firmware."""
+    names = ["firmware"]
+    lines = ["0 1"]
     for line in subprocess.check_output(["nm", "-n", elf], text=True).splitlines():
         address, kind, name = line.split(" ", 2)
         if kind in "tT":
-            found.append((int(address, 16), readable(name)))
-    return [address for address, _ in found], [name for _, name in found]
+            names.append(readable(name))
+            lines.append(f"{address} {int(name.startswith('fun_data_'))}")
+    file.write_text("\n".join(lines))
+    return names
 
 
 def readable(name):
@@ -99,27 +104,41 @@ def readable(name):
     return name.partition(".")[0]
 
 
-def profile(elf, what, payload=b"..profile"):
-    """Pairs (instructions per request, function), the most expensive first."""
-    with tempfile.TemporaryDirectory() as folder:
-        few = run(elf, what, payload, FEW, Path(folder))
-        many = run(elf, what, payload, MANY, Path(folder))
-    addresses, names = symbols(elf)
+def profile(elf, what, payload=b"..profile", offloads=False):
+    """{(owner, function): instructions per request}, by name."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        names = symbols(elf, folder / "symbols")
+        few = run(elf, what, payload, FEW, folder, offloads)
+        many = run(elf, what, payload, MANY, folder, offloads)
+    spent = collections.Counter()
+    for pair in few.keys() | many.keys():
+        owner, function = pair
+        spent[names[owner], names[function]] += (many[pair] - few[pair]) / (MANY - FEW)
+    return spent
+
+
+def totals(spent, place):
     total = collections.Counter()
-    for block in few.keys() | many.keys():
-        place = bisect.bisect_right(addresses, block[0]) - 1
-        name = names[place] if place >= 0 else "firmware"
-        total[name] += (many[block] - few[block]) * block[1]
-    return [(count / (MANY - FEW), name) for name, count in total.most_common()]
+    for pair, cost in spent.items():
+        total[pair[place]] += cost
+    return total.most_common()
 
 
 def main(arguments):
-    elf, what, *rest = arguments
-    rows = profile(Path(elf), what, *[bytes.fromhex(text) for text in rest])
-    print(f"{sum(cost for cost, _ in rows):8.0f}  guest instructions per request")
-    for cost, name in rows:
+    options = {"callers", "offloads"} & set(arguments)
+    elf, what, *rest = [word for word in arguments if word not in options]
+    payload = [bytes.fromhex(text) for text in rest]
+    spent = profile(Path(elf), what, *payload, offloads="offloads" in options)
+    print(f"{sum(spent.values()):8.0f}  guest instructions per request")
+    for name, cost in totals(spent, 0 if "callers" in options else 1):
         if cost >= 1:
             print(f"{cost:8.0f}  {name}")
+        if "callers" in options:
+            parts = totals({pair: cost for pair, cost in spent.items() if pair[0] == name}, 1)
+            parts = [f"{part} {cost:.0f}" for part, cost in parts if cost >= 20]
+            if cost >= 100:
+                print(f"{'':12}{', '.join(parts)}")
 
 
 if __name__ == "__main__":
