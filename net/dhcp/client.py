@@ -29,7 +29,7 @@ Law: whatever a server sends is checked or ignored; a message is used whole or n
 Above: inet.configure.  Below: a UDP socket; one port for the clients of all interfaces.
 Left out: the random wait before the first DISCOVER (RFC 2131 4.4.1; one machine starts here, not a
 building), authentication and with it FORCERENEW, choosing among offers: the first wins; IPv6-only
-preferred (RFC 8925).  INFORM is in dhcp_inform.py.
+preferred (RFC 8925).  INFORM is in inform.py.
 """
 
 from micropython import const
