@@ -21,13 +21,13 @@ ICOUNT = "shift=0"
 
 
 class Lab:
-    """A machine that counts, opposite the kernel."""
+    """A machine that counts, opposite the kernel; `offloads`: of the TAP device."""
 
-    def __init__(self, image, **options):
+    def __init__(self, image, offloads=False, **options):
         self.namespace = Namespace()
         self.machine = None
         try:
-            descriptor = self.namespace.tap(address=f"{KERNEL}/24")
+            descriptor = self.namespace.tap(address=f"{KERNEL}/24", offloads=offloads)
             self.namespace.neighbour(ADDRESS, MAC)
             options = {"command_line": STATIC, "icount": ICOUNT, **options}
             self.machine = vm.Machine(image, nic=vm.Tap(descriptor), mac=MAC, **options)

@@ -20,9 +20,7 @@ import socket
 import sys
 import time
 
-from tests.support import vm
-from tests.support.instructions import ADDRESS, ICOUNT, KERNEL, MAC, STATIC, Lab
-from tests.support.namespace import Namespace
+from tests.support.instructions import ADDRESS, Lab
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = 1041
@@ -32,17 +30,8 @@ IDLE = 10_000
 
 class TcpLab(Lab):
     def __init__(self, image, offloads=True, **options):
-        self.namespace = Namespace()
-        self.machine = None
-        try:
-            descriptor = self.namespace.tap(address=f"{KERNEL}/24", offloads=offloads)
-            self.namespace.neighbour(ADDRESS, MAC)
-            options = {"command_line": STATIC, "icount": ICOUNT, **options}
-            self.machine = vm.Machine(image, nic=vm.Tap(descriptor), mac=MAC, **options)
-            self.machine.wait_for("by settings")
-        except BaseException:
-            self.close()
-            raise
+        super().__init__(image, offloads, **options)
+        self.machine.wait_for("by settings")
 
     def connect(self, port):
         tcp = self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -48,6 +48,7 @@ ROWS = (
     Row("segment", "TCP receive, guest instructions per full segment", "insn", 6_000, 2_500),
     Row("bulk-in", "bulk TCP from Linux, guest instructions per KiB", "insn", 1_500, 500),
     Row("bulk-out", "bulk TCP to Linux, guest instructions per KiB", "insn", 1_500, 500),
+    Row("connections", "idle connections in 16 MB", "", 2_000, 10_000, more=True),
     Row("http", "HTTP page, keep-alive, guest instructions", "insn", 35_000, 15_000),
     Row("http-connect", "new connection, HTTP page, close", "insn", 150_000, 60_000),
     Row("http-heap", "heap bytes allocated per HTTP request", "bytes", 0, 0),

@@ -13,6 +13,7 @@ from tests.support import images, load, stub, web
 from tests.support.bulk import MIB, SERVICE, WHOLE, Bulk
 from tests.support.instructions import ADDRESS, Lab, entry
 from tests.support.meter import Metered
+from tests.tcp.cost import TcpLab
 from tests.vm import test_busy as busy_test
 
 SMALL_ZONE = """\
@@ -216,10 +217,17 @@ def busy(quick):
     return results
 
 
+def connections(quick):
+    """Each has carried a byte both ways, and some are asked again in the end."""
+    image = images.build("tests/tcp/services/meter.py") / "meter.elf"
+    with TcpLab(image, memory="16M", icount=None) as lab:
+        return {"connections": {"value": lab.idle()}}
+
+
 def http(quick):
     """A page of services/site: on a connection that stays, and on one of its own."""
     count = 100 if quick else 1000
-    with Lab(images.build("http") / "http.elf") as lab:
+    with Lab(images.build("http") / "http.elf", offloads=True) as lab:
         lab.first(web.visitor(lab, timeout=0.5))
         time.sleep(5)
         stays, mean = lab.cost(web.getter(lab), count)
