@@ -1,4 +1,4 @@
-"""tools/closure.py: what is imported is in the image, and nothing else is."""
+"""tools/image/closure.py: what is imported is in the image, and nothing else is."""
 
 import pytest
 from hypothesis import given, settings

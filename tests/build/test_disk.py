@@ -1,4 +1,4 @@
-"""port/disk and tools/disk.py: what one packs, the other unpacks, and damage is noticed."""
+"""port/disk and tools/image/disk.py: what one packs, the other unpacks, and damage is noticed."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""tools/needs.py: what a service declares, and the module that is compiled in with it."""
+"""tools/image/needs.py: what a service declares, and the module that is compiled in with it."""
 
 import ast
 

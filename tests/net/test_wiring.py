@@ -1,12 +1,12 @@
 """docs/net.md shows the wiring as it is."""
 
 from net.inet import Inet
-from tools import wiring
+from tools.docs import wiring
 
 
 def test_the_page_shows_the_live_delegates():
     text = wiring.PAGE.read_text()
-    assert wiring.page(text) == text, "python3 -m tools.wiring"
+    assert wiring.page(text) == text, "python3 -m tools.docs.wiring"
 
 
 def test_every_layer_is_in_the_drawing():

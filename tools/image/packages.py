@@ -2,7 +2,7 @@
 
 A service says with a literal which it needs, or a pyproject.toml beside it does:
 
-    REQUIREMENTS = ("microdot==2.7.0",)             in services/web.py
+    REQUIREMENTS = ("microdot==2.7.0",)             in web.py
     [project] dependencies = ["microdot==2.7.0"]    in pyproject.toml beside the service
 
     provide(service, root) -> [Package]     fetched and unpacked below build/packages

@@ -1,7 +1,7 @@
 """The wiring of the IPv4 stack as docs/net.md shows it, read from the delegates of a live one.
 
-    PYTHONPATH=.:tools/cpython python3 -m tools.wiring            write it into the page
-    PYTHONPATH=.:tools/cpython python3 -m tools.wiring --check    status 1 if the page is old
+    PYTHONPATH=.:tools/cpython python3 -m tools.docs.wiring            write it into the page
+    PYTHONPATH=.:tools/cpython python3 -m tools.docs.wiring --check    status 1 if the page is old
 
 A delegate is a bound method in an attribute (or in a dict of slots) of another object.  Where it
 leads is told by what it calls: `receive` is up, `send` and its like are down, all else is news.
@@ -15,9 +15,9 @@ from net.ip4 import igmp
 from net.udp import Udp
 from tests.support.wire import Host, World
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "net.md"
-BEGIN, END = "<!-- wiring: tools/wiring.py -->\n", "<!-- end of wiring -->\n"
+BEGIN, END = "<!-- wiring: tools/docs/wiring.py -->\n", "<!-- end of wiring -->\n"
 
 UP = ("receive",)
 DOWN = ("send", "transmit", "allocate", "fragment", "resolve", "output")
@@ -111,7 +111,7 @@ def main(arguments):
     new = page(text)
     if "--check" in arguments:
         if new != text:
-            print("docs/net.md is old: python3 -m tools.wiring", file=sys.stderr)
+            print("docs/net.md is old: python3 -m tools.docs.wiring", file=sys.stderr)
         return int(new != text)
     PAGE.write_text(new)
     return 0
