@@ -56,12 +56,22 @@ commas, domain=, hostname=.
 """
 
 from net.address import parse
-from net.copying import Copying
 from net.ethernet import Ethernet
-from net.urgent import Urgent
 
 UDP = 17
 TCP = 6
+
+# Parts that not every image has (tools/image/closure.py): with TCP; where `attach` is called.
+URGENT = "net.urgent"
+SEVERAL = "net.several"
+
+
+def part(name):
+    """The module, if it is in the image, else None."""
+    try:
+        return __import__(name, None, None, ("*",))
+    except ImportError:
+        return None
 
 
 class Interface:
@@ -80,7 +90,9 @@ class Interface:
         self.allocate = nic.allocate
         self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
-        nic.urgent_receive = Urgent(self.ethernet.receive).receive
+        urgent = part(URGENT)
+        if urgent:
+            nic.urgent_receive = urgent.Urgent(self.ethernet.receive).receive
         nic.on_link = self.link
 
     def link(self, up):
@@ -88,18 +100,6 @@ class Interface:
         self.stack.log.info("%s: link is %s", self.name, "up" if up else "down")
         for part in self.parts:
             part.link(up)
-
-
-class Renamed:
-    """A registry of counters for one interface: "eth1.ip4" beside the first's "ip4"."""
-
-    def __init__(self, registry, name):
-        self.registry = registry
-        self.name = name
-
-    def add(self, counters):
-        counters.name = self.name + "." + counters.name
-        return self.registry.add(counters)
 
 
 class Stack:
@@ -170,16 +170,7 @@ class Stack:
 
     def add_interface(self, nic):
         """One more nic; the families still have to be attached to it."""
-        packet = self.allocate()
-        if not packet:
-            raise MemoryError("attach interfaces before all packets are in use")
-        packet.release()
-        registry = Renamed(self.registry, nic.name)
-        transmit = Copying(nic, packet.pool, registry).transmit
-        interface = Interface(self, nic, registry, transmit)
-        self.interfaces.append(interface)
-        self.offloads &= getattr(nic, "offloads", 0)
-        return interface
+        return part(SEVERAL).add_interface(self, nic)
 
     # Addresses, of the family that their length says.
 

@@ -10,27 +10,12 @@ the source is chosen: the interface that has the longest prefix of the destinati
 one attached first), then its gateway.  With one interface nothing of this is on the way of packets.
 """
 
-import micropython
-from micropython import const
-
 from net.address import parse, parse_interface
 from net.config import INTERFACES
 from net.ip4.interface import Interface4
-from runtime.counters import Counters
+from net.stack import part
 
-DROPS = ("source", "no_route")
-_SOURCE = const(0)
-_NO_ROUTE = const(1)
-
-# State behind the counters: how many interfaces, their addresses.
-_COUNT = const(8)
-_ADDRESSES = const(12)
-
-SOURCE = const(16)
-DESTINATION = const(32)
-INSIDE = const(127)
-NOWHERE = b"\x00\x00\x00\x00"
-EVERYBODY = b"\xff\xff\xff\xff"
+SEVERAL = "net.ip4.several"  # where `attach` is called (tools/image/closure.py, PARTS)
 
 
 class Internet4:
@@ -41,6 +26,7 @@ class Internet4:
         self.interfaces = []
         self.spoken = []
         self.multicast = None  # class Igmp, if used
+        self.several = None  # several.py, from the second interface on
         self.output = None
         self.send_long = None
         self.refuse = None
@@ -60,31 +46,16 @@ class Internet4:
             self.send_long = mine.fragmentation.send
             self.refuse = mine.icmp.port_unreachable
         else:
-            self.become_several()
+            # From now on every packet is asked where it comes from.
+            self.several = self.several or part(SEVERAL).Several4(self)
+            self.several.rewire()
         return mine
-
-    def become_several(self):
-        """From now on every packet is asked where it comes from."""
-        if len(self.interfaces) == 2:
-            self.state = bytearray(_ADDRESSES + 4 * INTERFACES)
-            self.count = self.stack.registry.add(Counters("ip4", (), DROPS, self.state)).count
-            self.senders = []
-        self.senders = [interface.ip4.send for interface in self.interfaces]
-        self.output = self.send
-        self.send_long = self.send_long_from
-        self.refuse = self.refuse_from
-        self.readdressed()
 
     def readdressed(self):
         """An interface has another address."""
         self.stack.changes += 1
-        if len(self.interfaces) > 1:
-            state = self.state
-            state[_COUNT] = len(self.interfaces)
-            at = _ADDRESSES
-            for interface in self.interfaces:
-                state[at : at + 4] = interface.address or NOWHERE
-                at += 4
+        if self.several:
+            self.several.readdressed()
 
     def configure(self, interface, configure, address=None, gateway=None, mtu=0, dns=()):
         """Give it its address: the one given, else by the settings, else by whom is named."""
@@ -188,40 +159,3 @@ class Internet4:
         if not where.igmp:
             raise OSError("multicast needs IGMP: call net.ip4.igmp.use(inet) first")
         return where.igmp
-
-    # Several interfaces: the ways out.
-
-    @micropython.viper
-    def send(self, packet):
-        """By the interface whose address is the source."""
-        source = ptr32(packet.buffer)[SOURCE >> 2]
-        state = ptr32(self.state)
-        i = 0
-        while i < state[_COUNT >> 2]:
-            if state[(_ADDRESSES >> 2) + i] == source and source != 0:
-                self.senders[i](packet)
-                return
-            i += 1
-        self.drop(packet)
-
-    def drop(self, packet):
-        # No source: none was found for this destination.
-        source = packet.buffer[SOURCE : SOURCE + 4]
-        if source[0] == INSIDE:
-            self.interfaces[0].ip4.send(packet)
-            return
-        self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
-        packet.release()
-
-    def send_long_from(self, protocol, source, destination, buffer, start, end, mark=0):
-        interface = self.interfaces[0] if source[0] == INSIDE else self.owner(source)
-        if not interface:
-            self.count(_NO_ROUTE if source == NOWHERE else _SOURCE)
-            return False
-        send = interface.fragmentation.send
-        return send(protocol, source, destination, buffer, start, end, mark)
-
-    def refuse_from(self, packet):
-        interface = self.owner(packet.destination)
-        if interface:
-            interface.icmp.port_unreachable(packet)

@@ -460,3 +460,18 @@ def test_where_tcp_is_the_driver_has_offloads(follow):
     files = {"net/tcp/__init__.py": "", "net/udp.py": "", "drivers/virtio/net/offload.py": ""}
     assert "drivers.virtio.net.offload" in names(follow("import net.tcp", files))
     assert "drivers.virtio.net.offload" not in names(follow("import net.udp", files))
+
+
+def test_who_attaches_interfaces_brings_what_several_of_them_need(follow):
+    files = {
+        "net/inet.py": "import net.stack\nimport net.ip4.internet",
+        "net/stack.py": "class Stack:\n    def attach(self):\n        self.attach",
+        "net/ip4/internet.py": "",
+        "net/several.py": "",
+        "net/ip4/several.py": "",
+        "drivers/virtio/net/__init__.py": "",
+    }
+    several = {"net.several", "net.ip4.several"}
+    assert several <= names(follow("import net.inet\ninet.attach(nic)", files))
+    assert not several & names(follow("import net.inet", files))
+    assert names(follow("thing.attach(other)", files)) == set()

@@ -21,6 +21,7 @@ The law: what is imported is in the image, and nothing else is.
 - An import inside a function counts like any other; only in MicroPython's own library and in
   packages (packages.py) it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
+- PARTS are in where somebody uses what they do: `inet.attach`, several interfaces.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
@@ -46,9 +47,15 @@ MICROPYTHON_LIBRARY = {"asyncio": "extmod"}
 # runtime/boot.py looks for these by name.
 COMPANIONS = {
     "net.stack": ("drivers.virtio.net",),
-    "net.tcp": ("drivers.virtio.net.offload",),
+    "net.tcp": ("drivers.virtio.net.offload", "net.urgent"),
     "runtime.csprng": ("drivers.virtio.rng",),
 }
+# Who reads an attribute of this name, outside of the system, adds to a module of the image a part
+# that the module looks for by name.
+PARTS = {
+    "attach": {"net.stack": "net.several", "net.ip4.internet": "net.ip4.several"},
+}
+SYSTEM = {"drivers", "net", "runtime"}
 ENTROPY = "runtime.csprng"
 LIBRARY = Path("runtime/library")
 OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
@@ -230,6 +237,9 @@ def follow(service, root, micropython, generated=None, start=START, packages=())
     if users and not STACKS & set(walk.frozen):
         walk.require(DEFAULT_STACK, min(users))
         walk.run()
+    for part, user in walk.parts():
+        walk.require(part, user)
+    walk.run()
     return Closure(
         service,
         dict(sorted(walk.frozen.items())),
@@ -258,12 +268,22 @@ class _Walk:
             self.places.append((micropython / folder, lambda top, name=name: top == name))
         self.frozen, self.builtin, self.features, self.settings = {}, {}, {}, {}
         self.waiting, self.trees, self.bound, self.c_text = [], {}, {}, {}
+        self.names = {}  # of PARTS: who reads them
 
     def run(self):
         while self.waiting:
             name = self.waiting.pop()
             module = self.frozen[name]
             _Reader(self, module, self.tree(name)).read()
+
+    def parts(self):
+        """(part, who uses it) of the modules that are in."""
+        return [
+            (part, user)
+            for name, user in self.names.items()
+            for whole, part in PARTS[name].items()
+            if whole in self.frozen
+        ]
 
     # Finding modules.
 
@@ -548,6 +568,11 @@ class _Reader(ast.NodeVisitor):
                 who = module if ours or hint else f"MicroPython's {module}"
                 self.missing(node, f"{who} has no {node.attr}" + (f": {hint}" if hint else ""))
             self.uses(module, node.attr, node)
+        ours = self.module.name.partition(".")[0] in SYSTEM or self.walk.of_library(
+            self.module.name
+        )
+        if node.attr in PARTS and not ours:
+            self.walk.names.setdefault(node.attr, self.module.name)
         holder = (_dotted(node.value) or "").split(".")[-1]
         reads = (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load)
         if reads and self.module.name != START:  # which looks whether it is there
