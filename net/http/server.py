@@ -86,6 +86,7 @@ class Http:
         # Methods as slots: a call from viper finds them at once.
         self.find = self.memory.find
         self.write = self.write_ready
+        self.put = None  # of the connections' class, found once
         self.spare = None  # a Response that nobody has any more
         self.logs = machine.settings.get("access_log", "no") not in ("no", "")
         self.set_time()
@@ -109,7 +110,7 @@ class Http:
             connection.abort()
             return
         if int(self.ticking) == 0:
-            self.begin()
+            self.begin(connection)
         idle = self.idle
         left = int(len(idle))  # noqa: RUF046
         session = idle.pop() if left else self.new()
@@ -128,8 +129,9 @@ class Http:
     def new(self):
         return Session(self)
 
-    def begin(self):
+    def begin(self, connection):
         """There are connections again."""
+        self.put = type(connection).put
         self.ticking = 1
         self.set_time()
         self.timer.start(LOOK_MS)
@@ -230,9 +232,9 @@ class Http:
         if words[STAMP] != cells[_STAMP]:
             words[STAMP] = cells[_STAMP]
             ready.set_date(self.clock.text)
-        taken = int(connection.put(ready.head, 0, words[SIZE], COPY))
+        taken = int(self.put(connection, ready.head, 0, words[SIZE], COPY))
         if taken == words[SIZE] and words[LENGTH] != 0:
-            taken += int(connection.put(ready.body, words[OFFSET], words[LENGTH], REFERENCE))
+            taken += int(self.put(connection, ready.body, words[OFFSET], words[LENGTH], REFERENCE))
         return taken
 
     def repeat(self, session, place):

@@ -26,6 +26,7 @@ RECOVERING = const(0x800)
 TIMED_OUT = const(0x1000)
 PERSIST = const(0x2000)
 STARVED = const(0x20000)
+QUEUED_UP = const(0x1)
 WRITABLE = const(0x40)
 
 # Shared words (see turn.py).
@@ -73,7 +74,8 @@ class Acknowledge:
             block[QUEUED] == 0 or int(connection.queue.count()) <= HALF_FULL
         ):
             block[EVENTS] |= WRITABLE
-        self.mark(connection)
+        if block[EVENTS] & QUEUED_UP == 0:
+            self.mark(connection)
 
     @micropython.viper
     def sacked(self, connection, out) -> int:

@@ -65,6 +65,7 @@ CLOSING_DOWN = const(0x100)
 KEEPALIVE = const(0x4000)
 STARVED = const(0x20000)
 RENO = const(0x4000000)
+QUEUED_UP = const(0x1)
 ACK_NOW = const(0x2)
 
 # Kinds of sendqueue.py.
@@ -83,6 +84,22 @@ BACKLOG = const(1)
 
 def nothing(connection, about=None):
     pass
+
+
+def family(block):
+    """The length of an address."""
+    return 16 if word(block, B_FLAGS) & IS_IP6 else 4
+
+
+FACTS = {
+    "state": lambda block: STATES[word(block, STATE)],
+    "local": lambda block: bytes(block[0 : family(block)]),
+    "remote": lambda block: bytes(block[16 : 16 + family(block)]),
+    "local_port": lambda block: block[34] << 8 | block[35],
+    "remote_port": lambda block: block[32] << 8 | block[33],
+    # Bytes written and not yet acknowledged.
+    "queued": lambda block: word(block, QUEUED),
+}
 
 
 class Connection:
@@ -132,15 +149,17 @@ class Connection:
         state = block[STATE]
         if state < SYN_SENT or block[B_FLAGS] & CLOSING_DOWN or length == 0:
             return 0
-        tcp = self.tcp
-        if self.queue is None:
-            tcp.lend(self)
-        taken = int(self.queue.put(data, offset, length, kind))
+        queue = self.queue
+        if queue is None:
+            self.tcp.lend(self)
+            queue = self.queue
+        taken = int(queue.put(data, offset, length, kind))
         block[QUEUED] += taken
         if taken < length:
             block[B_FLAGS] |= STARVED
-            tcp.starved(self)
-        tcp.mark(self)
+            self.tcp.starved(self)
+        if block[EVENTS] & QUEUED_UP == 0:
+            self.tcp.mark(self)
         return taken
 
     def hold(self, count):
@@ -174,6 +193,13 @@ class Connection:
 
     # Settings and facts.
 
+    def __getattr__(self, name):
+        """What is computed.  (A class with properties makes each store of an attribute slow.)"""
+        fact = FACTS.get(name)
+        if fact is None:
+            raise AttributeError(name)
+        return fact(self.block)
+
     def set(self, nodelay=None, keepalive=False, user_timeout=None, window=None, congestion=None):
         block = self.block
         if congestion is not None:
@@ -194,31 +220,6 @@ class Connection:
                     put(block, KEEP_IDLE + index, min(ms, 0x1FFFFFFF))
             flag(block, KEEPALIVE, bool(keepalive))
             self.tcp.keep_alive(self)
-
-    @property
-    def state(self):
-        return STATES[word(self.block, STATE)]
-
-    @property
-    def local(self):
-        return bytes(self.block[0 : 16 if word(self.block, B_FLAGS) & IS_IP6 else 4])
-
-    @property
-    def remote(self):
-        return bytes(self.block[16 : 32 if word(self.block, B_FLAGS) & IS_IP6 else 20])
-
-    @property
-    def local_port(self):
-        return self.block[34] << 8 | self.block[35]
-
-    @property
-    def remote_port(self):
-        return self.block[32] << 8 | self.block[33]
-
-    @property
-    def queued(self):
-        """Bytes written and not yet acknowledged."""
-        return word(self.block, QUEUED)
 
     def info(self):
         block = self.block

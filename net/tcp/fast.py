@@ -62,6 +62,7 @@ IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 # FIN_HEARD, RECOVERING, TIMED_OUT, PERSIST, OUT_OF_ORDER: nothing is as expected.
 UNUSUAL = const(0xBC00)
+QUEUED_UP = const(0x1)
 WAITING = const(0x18)  # ACCEPTED, CONNECTED: the service has not been told yet
 
 # Shared words (see turn.py).
@@ -232,7 +233,8 @@ class Fast:
         if length:
             block[RCV_NXT] += length
             block[UNACKED] += length
-            self.mark(connection)
+            if block[EVENTS] & QUEUED_UP == 0:
+                self.mark(connection)
             if block[EVENTS] & WAITING:
                 self.introduce(connection, packet)
             else:

@@ -47,34 +47,56 @@ SIZE = const(2048)
 
 
 class Chunks:
-    """Buffers for copies, made when they are needed and kept; at most `most`."""
+    """Buffers for copies, made when they are needed and kept; at most `most`.
+
+    Those that nobody uses are `spare[:count[0]]`: a stack that viper takes from.
+    """
 
     def __init__(self, most):
         self.most = most
         self.made = 0
         self.spare = []
+        self.count = bytearray(4)
+        # Methods as slots: a call from viper finds them at once.
+        self.take = self.take
+        self.give = self.give
 
+    @micropython.viper
     def take(self):
         """A buffer of CHUNK bytes, or None."""
-        if self.spare:
-            return self.spare.pop()
+        count = ptr32(self.count)
+        left = count[0]
+        if left == 0:
+            return self.make()
+        left -= 1
+        count[0] = left
+        return self.spare[left]
+
+    def make(self):
         if self.made == self.most:
             return None
         try:
             chunk = bytearray(CHUNK)
             self.spare.append(None)  # so that `give` needs no memory
-            self.spare.pop()
         except MemoryError:
             return None
         self.made += 1
         return chunk
 
+    @micropython.viper
     def give(self, chunk):
-        self.spare.append(chunk)
+        count = ptr32(self.count)
+        left = count[0]
+        self.spare[left] = chunk
+        count[0] = left + 1
+
+    @property
+    def left(self):
+        return self.count[0] | self.count[1] << 8
 
     @property
     def used(self):
-        return self.made - len(self.spare)
+        return self.made - self.left
 
 
 class Queues:
@@ -110,7 +132,8 @@ class Queues:
 
 class SendQueue:
     def __init__(self, chunks):
-        self.chunks = chunks
+        self.take_chunk = chunks.take
+        self.give_chunk = chunks.give
         self.objects = [None] * EXTENTS
         self.spans = bytearray(12 + 12 * EXTENTS)
         # Methods as slots: a call from viper finds them at once.
@@ -148,7 +171,7 @@ class SendQueue:
             if full:
                 if count == EXTENTS:
                     break
-                chunk = self.chunks.take()
+                chunk = self.take_chunk()
                 if chunk is None:
                     break
                 objects[count] = chunk
@@ -167,9 +190,21 @@ class SendQueue:
             i = 0
             begin = start + taken
             if (begin | to) & 3 == 0:
-                while i + 4 <= n:
-                    words_out[(to + i) >> 2] = words[(begin + i) >> 2]
-                    i += 4
+                j = begin >> 2
+                k = to >> 2
+                last = k + (n >> 2)
+                while k + 4 <= last:
+                    words_out[k] = words[j]
+                    words_out[k + 1] = words[j + 1]
+                    words_out[k + 2] = words[j + 2]
+                    words_out[k + 3] = words[j + 3]
+                    k += 4
+                    j += 4
+                while k < last:
+                    words_out[k] = words[j]
+                    k += 1
+                    j += 1
+                i = n & ~3
             while i < n:
                 target[to + i] = source[begin + i]
                 i += 1
@@ -192,7 +227,7 @@ class SendQueue:
                 break
             length -= spans[at + _LENGTH]
             if spans[at + _KIND] == COPY:
-                self.chunks.give(objects[gone])
+                self.give_chunk(objects[gone])
             gone += 1
         if gone == 0:
             return
@@ -280,9 +315,21 @@ class SendQueue:
                 if (end | position) & 3 == 0:
                     words = ptr32(data)
                     words_out = ptr32(out)
-                    while j + 4 <= n:
-                        words_out[(end + j) >> 2] = words[(position + j) >> 2]
-                        j += 4
+                    at = position >> 2
+                    to = end >> 2
+                    last = to + (n >> 2)
+                    while to + 4 <= last:
+                        words_out[to] = words[at]
+                        words_out[to + 1] = words[at + 1]
+                        words_out[to + 2] = words[at + 2]
+                        words_out[to + 3] = words[at + 3]
+                        to += 4
+                        at += 4
+                    while to < last:
+                        words_out[to] = words[at]
+                        to += 1
+                        at += 1
+                    j = n & ~3
                 while j < n:
                     out[end + j] = data[position + j]
                     j += 1

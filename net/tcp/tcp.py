@@ -322,7 +322,7 @@ class Tcp:
 
     def starved(self, connection):
         """A write took less: if nothing is under way, nothing but time will make room."""
-        if not self.queues.chunks.spare and self.queues.chunks.made == self.queues.chunks.most:
+        if self.queues.chunks.used == self.queues.chunks.most:
             self.turn.count(_NO_CHUNK)
             self.refresh()
             at = (word(self.turn.state, NOW) + STARVED_MS) & MASK

@@ -146,7 +146,7 @@ class Turn:
     def __init__(self, timers, registry, places):
         self.state = bytearray(SIZE)
         self.count = registry.add(Counters("tcp", COUNTS, DROPS, self.state)).count
-        self.clock = timers.now
+        self.clock = timers.clock
         self.table = None
         self.ring = None
         # Methods as slots of their object: a call from viper finds them at once.
@@ -189,8 +189,15 @@ class Turn:
     @micropython.viper
     def begin(self):
         """A segment has come, or a call of the service: a turn is to follow."""
-        self.tick()
         self.soon(self.later)
+        # As in `tick`.
+        state = ptr32(self.state)
+        now = int(self.clock())
+        state[FRESH] = 1
+        before = state[NOW]
+        state[NOW] = now
+        if now < before and before - now > WRAPPED:
+            self.wrapped()
 
     @micropython.viper
     def mark(self, connection):

@@ -14,6 +14,7 @@
 #include "py/objfun.h"
 #include "py/objlist.h"
 #include "py/objtype.h"
+#include "py/smallint.h"
 
 #define APART __attribute__((noinline))
 
@@ -27,7 +28,7 @@ static inline bool is_instance(mp_obj_t object) {
 
 // Where in its instance an attribute was last found, by class and name.  Instances of a class have
 // mostly got their attributes in the same order.
-static uint8_t places[2048];
+static uint8_t places[8192];
 
 static inline uint8_t *place_of(mp_obj_instance_t *self, qstr name) {
     return &places[(name ^ (uintptr_t)self->base.type >> 4) % sizeof(places)];
@@ -68,6 +69,21 @@ mp_obj_t native_load_attr(mp_obj_t base, qstr name) {
         }
     }
     return load_attr(base, name);
+}
+
+// A class with properties or __setattr__ has its own rules.
+void native_store_attr(mp_obj_t base, qstr name, mp_obj_t value) {
+    if (is_instance(base) && value != MP_OBJ_NULL &&
+        !(type_of(base)->flags & MP_TYPE_FLAG_HAS_SPECIAL_ACCESSORS)) {
+        mp_obj_instance_t *self = MP_OBJ_TO_PTR(base);
+        size_t place = *place_of(self, name);
+        mp_map_elem_t *slot = &self->members.table[place];
+        if (place < self->members.alloc && slot->key == MP_OBJ_NEW_QSTR(name)) {
+            slot->value = value;
+            return;
+        }
+    }
+    mp_store_attr(base, name, value);
 }
 
 APART static void load_method(mp_obj_t base, qstr name, mp_obj_t *destination) {
@@ -146,6 +162,17 @@ mp_uint_t native_from_obj(mp_obj_t object, mp_uint_t type) {
     return from_obj(object, type);
 }
 
+APART static mp_obj_t to_obj(mp_uint_t value, mp_uint_t type) {
+    return mp_native_to_obj(value, type);
+}
+
+mp_obj_t native_to_obj(mp_uint_t value, mp_uint_t type) {
+    if ((type & 15) == MP_NATIVE_TYPE_INT && MP_SMALL_INT_FITS((mp_int_t)value)) {
+        return MP_OBJ_NEW_SMALL_INT((mp_int_t)value);
+    }
+    return to_obj(value, type);
+}
+
 static inline mp_obj_t call(mp_obj_t function, size_t count, const mp_obj_t *arguments) {
     if (mp_obj_is_exact_type(function, &mp_type_fun_viper) &&
         mp_cstack_usage() < MP_STATE_THREAD(stack_limit)) {
@@ -162,18 +189,20 @@ struct bound_method {
     mp_obj_t method, self;
 };
 
+enum { FEW = 6 }; // arguments that are copied without a call
+
 mp_obj_t native_call(mp_obj_t function, size_t counts, const mp_obj_t *arguments) {
-    if (counts <= 2 && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
+    if (counts <= FEW && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
         struct bound_method *bound = MP_OBJ_TO_PTR(function);
-        mp_obj_t all[3];
+        mp_obj_t all[FEW + 1];
         all[0] = bound->self;
-        if (counts >= 1) {
-            all[1] = arguments[0];
-        }
-        if (counts == 2) {
-            all[2] = arguments[1];
+        for (size_t i = 0; i < counts; i++) {
+            all[1 + i] = arguments[i];
         }
         return call(bound->method, 1 + counts, all);
+    }
+    if (counts <= 0xff) {
+        return call(function, counts, arguments);
     }
     return mp_call_function_n_kw(function, counts & 0xff, counts >> 8 & 0xff, arguments);
 }

@@ -50,7 +50,8 @@ def gathered(packet):
     st.lists(st.integers(0, 4000), max_size=5),
 )
 def test_send_queue_is_a_string_of_bytes(writes, reads, drops):
-    queue = SendQueue(Chunks(64))
+    chunks = Chunks(64)
+    queue = SendQueue(chunks)
     model = b""
     for number, (reference, length, start) in enumerate(writes):
         data = noise(length + start, seed=number + 1)
@@ -74,7 +75,7 @@ def test_send_queue_is_a_string_of_bytes(writes, reads, drops):
             assert got == length
     queue.drop(len(model) + 1)
     assert queue.count() == 0
-    assert queue.chunks.used == 0
+    assert chunks.used == 0
 
 
 def test_a_long_segment_points_to_bytes_and_ends_before_a_copy():
