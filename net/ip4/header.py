@@ -10,7 +10,8 @@
      +-------------------------------+
 
 RFC 791; RFC 1122 section 3 (a host, not a router); RFC 1812 5.3.7 (martians); RFC 6864
-(identification means something in fragments only).
+(identification means something in fragments only: where there cannot be any it is 0, so that nobody
+counts what we send).
 
 A path is where the frames to a destination go: link header, MTU.  `send` looks in a small table,
 indexed by the last bits of the destination; only if that fails are route and neighbour looked up.
@@ -328,14 +329,17 @@ class Ip4:
         hops |= head[PROTOCOL >> 1] << 8
         fragment = int(head[FRAGMENT >> 1])
         head[FRAGMENT >> 1] = 0
-        if fragment & LATER == 0:
-            # A later fragment belongs to the datagram sent just before.
-            state[_IDENTIFICATION >> 1] += 1
+        identification = 0
+        if fragment & DONT_FRAGMENT == 0:
+            if fragment & LATER == 0:
+                # A later fragment belongs to the datagram sent just before.
+                state[_IDENTIFICATION >> 1] += 1
+            identification = int(state[_IDENTIFICATION >> 1])
         source = words[SOURCE >> 2]
         destination = words[DESTINATION >> 2]
         head[OUT_DATAGRAM >> 1] = first
         head[(OUT_DATAGRAM >> 1) + 1] = (length & 0xFF) << 8 | length >> 8
-        head[(OUT_DATAGRAM >> 1) + 2] = state[_IDENTIFICATION >> 1]
+        head[(OUT_DATAGRAM >> 1) + 2] = identification
         head[(OUT_DATAGRAM >> 1) + 3] = fragment
         head[(OUT_DATAGRAM >> 1) + 4] = hops
         words[(OUT_DATAGRAM + FROM) >> 2] = source

@@ -2,6 +2,7 @@
 
 import pytest
 
+from net.packet import OUT_SEGMENT
 from tests.support.frames import Frame, checksum, ethernet, icmp, ip, udp
 from tests.support.station import BROADCAST, PEER, US, Station, address, bind_recorder
 
@@ -300,6 +301,23 @@ def test_identification_differs_between_datagrams_and_not_within():
     seen = [{f.identification for f in send(station, PEER, bytes(3000))} for _ in range(5)]
     assert all(len(one) == 1 for one in seen)
     assert len(set.union(*seen)) == 5
+
+
+def test_rfc6864_4_1_what_may_not_be_fragmented_has_no_identification():
+    """So nobody who exchanges segments with us can count those for others (nmap -sI)."""
+    station = Station()
+    for fragment in (b"\x40\0", b"\x40\0", b"\0\0", b"\x40\0", b"\0\0"):
+        packet = station.inet.udp.allocate()
+        head = packet.buffer
+        head[8:10] = (OUT_SEGMENT + 8).to_bytes(2, "little")
+        head[12], head[14:16] = 17, fragment
+        head[OUT_SEGMENT : OUT_SEGMENT + 8] = b"\0\7\0\7\0\x08\0\0"
+        head[16:20], head[32:36] = address(US), address(PEER)
+        station.inet.ip4.send(packet)
+    station.world.run()
+    seen = [frame.identification for frame in station.hand.take()]
+    first = seen[2]
+    assert seen == [0, 0, first, 0, (first + 1) & 0xFFFF]
 
 
 # Configuration.
