@@ -226,6 +226,8 @@ def test_a_python_module_shadows_only_the_extensible_c_modules(follow):
         ("def f(x: 'float' = 1): pass", set()),
         ("x = 2j", {"complex", "float"}),
         ("import math", {"float"}),
+        ("import micropython\nmicropython.RingIO(9)", {"ringio"}),
+        ("from micropython import RingIO", {"ringio"}),
     ],
 )
 def test_language_switches_features_on(follow, text, features):

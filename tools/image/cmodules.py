@@ -58,6 +58,7 @@ MODULES = {
 FEATURES = {
     "float": ("MICROPY_FLOAT_IMPL", "MICROPY_FLOAT_IMPL_DOUBLE", "MICROPY_FLOAT_IMPL_NONE"),
     "complex": ("MICROPY_PY_BUILTINS_COMPLEX", "1", "0"),
+    "ringio": ("MICROPY_PY_MICROPYTHON_RINGIO", "1", "0"),
 }
 
 # Builtin names, and attributes of C modules, that bring a feature along.
@@ -65,6 +66,7 @@ NAMES = {"float": "float", "complex": "complex"}
 ATTRIBUTES = {
     ("random", "random"): "float",
     ("random", "uniform"): "float",
+    ("micropython", "RingIO"): "ringio",
 }
 IMPLIED = {"complex": ("float",)}
 
