@@ -35,7 +35,10 @@ _FULL = const(9)
 _MEMORY = const(10)
 _SLOW = const(11)
 _STAMP = const(12)  # behind the counters: which date it is
-CELLS = const(52)
+_OPEN = const(13)  # sessions
+_LEFT = const(14)  # of those that had their day
+_TICKING = const(15)
+CELLS = const(64)
 
 # Repeated from answer.py.
 SIZE = const(0)
@@ -57,6 +60,7 @@ COPY = const(1)
 # Repeated from session.py.
 HEAD = const(0)
 CLOSING = const(3)
+LEAVING = const(3)
 
 SEGMENT = const(1400)
 LOOK_MS = const(1000)
@@ -74,17 +78,21 @@ class Http:
         self.ticks = machine.timers.clock
         self.clock = Clock(self.ticks)
         self.sessions = []
-        self.idle = []  # sessions that had their day
+        self.idle = [None] * IDLE  # sessions that had their day
         self.next = 0  # of the sessions, to be looked at
         self.timer = machine.timers.timer(self.look)
-        self.ticking = 0
+        self.recycle = getattr(tcp, "recycle", None)
+        self.recycles = 1 if self.recycle else 0
+        self.ours = self  # the context of a connection that may be used again
         self.kept = 0
         self.table = bytearray(TABLE)
         self.memory = Memory()
         self.known = self.memory.known
         self.ready = self.memory.ready
         # Methods as slots: a call from viper finds them at once.
+        self.most = HTTP_CONNECTIONS
         self.find = self.memory.find
+        self.keep = self.keep
         self.write = self.write_ready
         self.put = None  # of the connections' class, found once
         self.spare = None  # a Response that nobody has any more
@@ -103,23 +111,31 @@ class Http:
     def accept(self, connection):
         cells = ptr32(self.cells)
         cells[_CONNECTIONS] += 1
-        sessions = self.sessions
-        index = int(len(sessions))  # noqa: RUF046 (an object to viper)
-        if index >= int(HTTP_CONNECTIONS):
+        index = cells[_OPEN]
+        if index >= int(self.most):
             cells[_FULL] += 1
             connection.abort()
             return
-        if int(self.ticking) == 0:
+        cells[_OPEN] = index + 1
+        if cells[_TICKING] == 0:
             self.begin(connection)
-        idle = self.idle
-        left = int(len(idle))  # noqa: RUF046
-        session = idle.pop() if left else self.new()
-        sessions.append(session)
+        left = cells[_LEFT]
+        if left:
+            left -= 1
+            cells[_LEFT] = left
+            session = self.idle[left]
+        else:
+            session = self.new()
+        self.sessions.append(session)
         session.connection = connection
         session.index = index
         session.phase = HEAD
         session.since = self.now
         session.fresh = 1
+        if connection.context is self.ours:
+            # It was ours before, and has our slots.
+            connection.context = session
+            return
         connection.context = session
         connection.on_data = self.on_data
         connection.on_writable = self.on_writable
@@ -132,7 +148,7 @@ class Http:
     def begin(self, connection):
         """There are connections again."""
         self.put = type(connection).put
-        self.ticking = 1
+        put_word(self.cells, _TICKING, 1)
         self.set_time()
         self.timer.start(LOOK_MS)
 
@@ -144,7 +160,7 @@ class Http:
         session = connection.context
         if int(session.fresh):
             # Nothing is under way.
-            session.fresh = 0
+            session.fresh = LEAVING
             session.since = self.now
             session.phase = CLOSING
             connection.close()
@@ -156,26 +172,41 @@ class Http:
         session = connection.context
         if session is None:
             return
-        connection.context = None
         sessions = self.sessions
+        cells = ptr32(self.cells)
+        cells[_OPEN] -= 1
         last = sessions.pop()
         if last is not session:
             index = session.index
             sessions[index] = last
             last.index = index
-        if session.gone():
+        connection.context = None
+        if int(session.fresh) == LEAVING and int(session.shown) == 0:
+            # Nobody but us has seen either.
+            session.connection = None
+            session.fresh = 0
+            session.eager = False
+            self.keep(session)
+            if int(self.recycles):
+                connection.context = self.ours
+                self.recycle(connection)
+        elif session.gone():
             self.keep(session)
 
+    @micropython.viper
     def keep(self, session):
-        if len(self.idle) < IDLE:
-            self.idle.append(session)
+        cells = ptr32(self.cells)
+        left = cells[_LEFT]
+        if left < IDLE:
+            self.idle[left] = session
+            cells[_LEFT] = left + 1
 
     def look(self):
         """Once a second: who keeps us waiting?"""
         self.set_time()
         count = len(self.sessions)
         if not count:
-            self.ticking = 0
+            put_word(self.cells, _TICKING, 0)
             return
         for _ in range(min(count, LOOK_AT)):
             if self.next >= len(self.sessions):

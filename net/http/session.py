@@ -39,7 +39,9 @@ class Session:
         self.connection = None
         self.index = 0
         self.phase = HEAD
-        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may; 2: it has
+        self.fresh = 1  # nothing is kept, nothing is being answered: server.py may
+        #                 2: it has; 3: the peer has left
+        self.shown = 0  # a Request knows our connection
         self.since = 0
         self.input = None  # bytes kept for later
         self.body = None
@@ -156,6 +158,7 @@ class Session:
             self.refuse(status)
             return end
         places = bytes(table[: 16 + 8 * table[8]])
+        self.shown = 1
         request = Request(raw, places, self.connection)
         status = request.check()
         if status:
@@ -201,6 +204,7 @@ class Session:
 
     def start(self, request):
         """A request that was seen before."""
+        self.shown = 1
         self.phase = ANSWERING
         self.fresh = 0
         self.since = self.http.now
@@ -354,6 +358,7 @@ class Session:
         self.connection = None
         self.fresh = 0
         self.closes = self.eager = False
+        self.shown = 0
         if self.phase == HEAD or self.phase == CLOSING:
             return self.queue is None
         self.queue = self.body = None

@@ -117,6 +117,7 @@ class Arrive:
         self.parse = self.parse
         self.acceptable = self.acceptable
         self.acknowledgement = self.acknowledgement
+        self.finished = self.finished
         self.stranger = None
         self.syn_sent = None
         self.established = None

@@ -31,7 +31,7 @@ from micropython import const
 
 from net.config import TCP_WINDOW
 from net.tcp.block import STATES
-from net.tcp.words import closing, flag, flight, put, word
+from net.tcp.words import flag, flight, put, word
 
 # The block (see block.py).
 STATE = const(10)
@@ -53,6 +53,7 @@ SSTHRESH = const(49)
 USER_TIMEOUT = const(80)
 KEEP_IDLE = const(81)
 SCRATCH = const(92)
+CLOSED = const(0)
 SYN_SENT = const(2)
 ESTABLISHED = const(4)
 IS_IP6 = const(0x1)
@@ -67,6 +68,7 @@ STARVED = const(0x20000)
 RENO = const(0x4000000)
 QUEUED_UP = const(0x1)
 ACK_NOW = const(0x2)
+OUTPUT = const(0x4)
 
 # Kinds of sendqueue.py.
 REFERENCE = const(0)
@@ -106,7 +108,6 @@ class Connection:
     # Until the service puts others in their place.
     held = None
     context = None
-    tabled = True
 
     def __init__(self, tcp, block, greet):
         self.block = block
@@ -184,9 +185,18 @@ class Connection:
 
     # The end.
 
+    @micropython.viper
     def close(self):
-        if closing(self.block):
+        block = ptr32(self.block)
+        if block[STATE] == CLOSED or block[B_FLAGS] & CLOSING_DOWN:
+            return
+        block[B_FLAGS] |= CLOSING_DOWN
+        if block[STATE] == SYN_SENT:
             self.tcp.close(self)
+            return
+        block[EVENTS] |= OUTPUT
+        if block[EVENTS] & QUEUED_UP == 0:
+            self.tcp.mark(self)
 
     def abort(self):
         self.tcp.abort(self)

@@ -93,6 +93,10 @@ class HalfOpen(Rows):
         self.timer = timers.timer(self.scan)
         self.judge = self.judge
         self.revive = self.revive
+        self.begin = self.begin
+        self.fill = self.fill
+        self.listener = self.listener
+        self.tries = self.tries
         self.resend = None
         self.expired = None
 

@@ -76,7 +76,7 @@ RETRY_MS = const(2)  # when there was no packet
 
 
 class Output:
-    """Slots: allocate(), handshake(connection), finishing(connection)."""
+    """Slots: allocate(), handshake(connection), finishing(block)."""
 
     def __init__(self, turn, segments, clock):
         self.state = turn.state
@@ -212,7 +212,7 @@ class Output:
             if block[RTX_AT] < 0:
                 self.arm(connection)
             if fin:
-                self.finishing(connection)
+                self.finishing(connection.block)
                 return
 
     @micropython.viper
@@ -304,4 +304,4 @@ class Output:
             block[BEGAN_AT] = state[NOW]
             if fin:
                 block[B_FLAGS] |= FIN_SENT
-                self.finishing(connection)
+                self.finishing(connection.block)

@@ -100,34 +100,46 @@ class Chunks:
 
 
 class Queues:
-    """Lends queues to connections that have something to send."""
+    """Lends queues to connections that have something to send.
+
+    Those that nobody has are `spare[:left[0]]`.
+    """
 
     def __init__(self):
         self.chunks = Chunks(TCP_CHUNKS)
         self.spare = []
+        self.left = bytearray(4)
         self.none = None
+        # A method as a slot: a call from viper finds it at once.
+        self.give = self.give
 
     @micropython.viper
     def take(self, connection):
-        spare = self.spare
-        if spare:
-            connection.queue = spare.pop()
+        cells = ptr32(self.left)
+        left = cells[0]
+        if left:
+            left -= 1
+            cells[0] = left
+            connection.queue = self.spare[left]
         else:
             self.make(connection)
 
     def make(self, connection):
         connection.queue = SendQueue(self.chunks)
         self.spare.append(None)  # so that `give` needs no memory
-        self.spare.pop()
 
     @micropython.viper
     def give(self, connection):
         queue = connection.queue
-        if queue is not self.none:
-            connection.queue = self.none
-            if int(queue.count()):
-                queue.drop(ALL)
-            self.spare.append(queue)
+        if queue is None:
+            return
+        connection.queue = self.none
+        if int(queue.count()):
+            queue.drop(ALL)
+        cells = ptr32(self.left)
+        left = cells[0]
+        self.spare[left] = queue
+        cells[0] = left + 1
 
 
 class SendQueue:

@@ -42,6 +42,7 @@ REMOTE = const(4)
 PORTS = const(8)
 B_FLAGS = const(11)
 IS_IP6 = const(0x1)
+_OVER = const(49)  # the byte of EVENTS with that bit
 
 
 class Table:
@@ -77,7 +78,7 @@ class Table:
             if index >= len(old) or old[index] is None:
                 self.free(index)
         for index, connection in enumerate(old):
-            if connection is not None and connection.tabled:
+            if connection is not None and not connection.block[_OVER] & 2:
                 self.insert(index, connection.block)
 
     @property

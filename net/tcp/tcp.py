@@ -75,6 +75,7 @@ KEEP_AT = const(39)
 GONE_AT = const(40)
 KEEP_IDLE = const(81)
 REASON = const(103)
+WORDS = const(104)
 CLOSED = const(0)
 SYN_SENT = const(2)
 SYN_RECEIVED = const(3)
@@ -85,6 +86,7 @@ SACK_OK = const(0x4)
 SCALED = const(0x8)
 FIN_SENT = const(0x200)
 KEEPALIVE = const(0x4000)
+OUT_OF_ORDER = const(0x8000)
 STARVED = const(0x20000)
 WANT_ECN = const(0x100000)
 ACK_NOW = const(0x2)
@@ -108,6 +110,7 @@ MASK = const(0x3FFFFFFF)
 RST = const(0x04)
 ACK = const(0x10)
 BACKLOG = const(128)
+SPENT = const(32)  # connections whose objects wait to be used again
 FEWEST = const(8)  # connections, however little memory there is
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
 _MTUS_OF = const(160)
@@ -143,7 +146,11 @@ class Tcp:
         self.mtu = stack.nic.mtu
         self.none = None
         self.reserve = bytearray(TCP_RESERVE)
+        self.spent = [None] * SPENT
+        self.spent_count = bytearray(4)
 
+        # Methods as slots: a call from viper finds them at once.
+        self.over = self.over
         self.isn = Isn(key[:16])
         self.cookies = Cookies(key[16:32])
         self.table = table = Table(key[32:], TCP_CONNECTIONS)
@@ -197,11 +204,12 @@ class Tcp:
         turn.output = outgoing.run
         turn.wrapped = self.wrapped
         outgoing.handshake = active.handshake
-        outgoing.finishing = self.finishing
+        outgoing.finishing = fin_sent
         segments.sacks = reassembly.sacks
         self.mark = turn.mark
         # Methods as slots: a call from viper finds them at once.
         self.enter = self.enter
+        self.make = self.make
         self.lend = queues.take
         self.allocate = self.output = None
 
@@ -296,12 +304,8 @@ class Tcp:
         return False
 
     def close(self, connection):
-        block = connection.block
-        state = word(block, STATE)
-        if state == SYN_SENT:
-            self.over(connection, 0)
-        else:
-            self.event(connection, OUTPUT)
+        """In SYN-SENT: nobody has heard of it."""
+        self.over(connection, 0)
 
     def abort(self, connection):
         state = word(connection.block, STATE)
@@ -369,8 +373,41 @@ class Tcp:
             self.exhausted()
             return False
 
+    @micropython.viper
+    def recycle(self, connection):
+        """A service may say this in `on_close`: it has no reference to the connection any more.
+
+        Then the object serves the next connection to the same port, with the slots that it has.
+        """
+        cells = ptr32(self.spent_count)
+        count = cells[0]
+        if count < SPENT:
+            self.spent[count] = connection
+            cells[0] = count + 1
+
+    @micropython.viper
     def make(self, greet):
         """A connection with a fresh block; None, and it is counted: there is no memory."""
+        cells = ptr32(self.spent_count)
+        count = cells[0]
+        if count:
+            count -= 1
+            cells[0] = count
+            connection = self.spent[count]
+            if connection.greet is greet:
+                block = ptr32(connection.block)
+                fresh = ptr32(self.template)
+                i = 0
+                while i < WORDS:
+                    block[i] = fresh[i]
+                    block[i + 1] = fresh[i + 1]
+                    block[i + 2] = fresh[i + 2]
+                    block[i + 3] = fresh[i + 3]
+                    i += 4
+                return connection
+        return self.new(greet)
+
+    def new(self, greet):
         try:
             return Connection(self, bytearray(self.template), greet)
         except MemoryError:
@@ -399,9 +436,9 @@ class Tcp:
             block[EVENTS] &= ~ENDED
             connection.on_end(connection)
         if block[EVENTS] & GONE:
-            reason = block[REASON]
-            connection.on_close(connection, reason)
-            self.table.release(connection.index)
+            index = int(connection.index)
+            connection.on_close(connection, block[REASON])
+            self.table.release(index)
             return False
         if block[EVENTS] & WRITABLE:
             block[EVENTS] &= ~WRITABLE
@@ -428,7 +465,6 @@ class Tcp:
         if block[EVENTS] & OVER:
             return
         block[EVENTS] |= OVER | GONE
-        connection.tabled = False
         self.table.remove(connection.index, connection.block)
         block[STATE] = CLOSED
         block[REASON] = reason
@@ -438,15 +474,16 @@ class Tcp:
         block[GONE_AT] = -1
         block[UNACKED] = 0
         self.queues.give(connection)
-        if connection.held is not None:
+        if block[B_FLAGS] & OUT_OF_ORDER:
             self.reassembly.clear(connection)
         ptr32(self.turn.state)[_CLOSED] += 1
         self.mark(connection)
 
+    @micropython.viper
     def time_wait(self, connection):
         """Both ends are closed: a row remembers what has to be remembered."""
         block = connection.block
-        if word(block, EVENTS) & ACK_NOW:
+        if ptr32(block)[EVENTS] & ACK_NOW:
             self.segments.acknowledge(connection)
         self.time.begin(block, self.table.hash_of(block))
         self.over(connection, 0)
@@ -455,9 +492,6 @@ class Tcp:
         at = (word(self.turn.state, NOW) + TCP_FIN_WAIT_2_MS) & MASK
         put(connection.block, GONE_AT, at)
         self.clock.at(connection.index, at)
-
-    def finishing(self, connection):
-        fin_sent(connection.block)
 
     def wrapped(self):
         for connection in self.table.connections:

@@ -59,8 +59,9 @@ class Text:
         self.keep = reassembly.keep
         self.next_held = reassembly.next
         self.give_back = reassembly.give
-        # A method as a slot: a call from viper finds it at once.
+        # Methods as slots: a call from viper finds them at once.
         self.deliver = self.deliver
+        self.fin = self.fin
         self.introduce = None
         self.time_wait = None
 

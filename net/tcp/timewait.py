@@ -74,6 +74,8 @@ class TimeWait(Rows):
         self.counted = turn.count
         self.timers = timers
         self.timer = timers.timer(self.expire)
+        # Methods as slots: a call from viper finds them at once.
+        self.fill = self.fill
 
     @micropython.viper
     def begin(self, block, place: int):

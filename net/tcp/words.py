@@ -30,8 +30,6 @@ ESTABLISHED = const(4)
 FIN_WAIT_1 = const(5)
 CLOSE_WAIT = const(7)
 LAST_ACK_STATE = const(9)
-CLOSED = const(0)
-CLOSING_DOWN = const(0x100)
 
 LARGEST_FIELD = const(65535)
 MASK = const(0x3FFFFFFF)
@@ -95,15 +93,6 @@ def fin_sent(block: ptr32):
         block[STATE] = FIN_WAIT_1
     elif block[STATE] == CLOSE_WAIT:
         block[STATE] = LAST_ACK_STATE
-
-
-@micropython.viper
-def closing(block: ptr32) -> int:
-    """Note that FIN follows; 0: it was known, or there is nothing to close."""
-    if block[STATE] == CLOSED or block[B_FLAGS] & CLOSING_DOWN:
-        return 0
-    block[B_FLAGS] |= CLOSING_DOWN
-    return 1
 
 
 @micropython.viper
