@@ -146,6 +146,28 @@ def test_wait_for_gives_up_on_a_silent_peer(pair):
     assert 100 <= pair.asyncio.run(main()) - begin < 120
 
 
+def test_wait_for_gives_what_came_in_time_and_raises_what_went_wrong(pair):
+    pair.serve()
+    asyncio = pair.asyncio
+
+    async def sooner(value):
+        await asyncio.sleep_ms(10)
+        return value
+
+    async def wrong():
+        raise OSError(5)
+
+    async def main():
+        _, writer = await asyncio.wait_for(asyncio.open_connection(THEIRS, 80), 3)
+        writer.write(b"x")
+        await writer.drain()
+        with pytest.raises(OSError):
+            await asyncio.wait_for(wrong(), 3)
+        return await asyncio.wait_for(sooner(5), 1)
+
+    assert pair.asyncio.run(main()) == 5
+
+
 def test_events_locks_and_gather(pair):
     asyncio = pair.asyncio
     order = []

@@ -121,13 +121,15 @@ class _Generators(ast.NodeTransformer):
 
 
 def _awaitable(module):
-    """What MicroPython's asyncio iterates, CPython may await."""
+    """What MicroPython's asyncio iterates, CPython may await; its exceptions have a `value`."""
     for name, thing in list(vars(module).items()):
         if getattr(thing, "__module__", None) != module.__name__:
             continue
         if inspect.isclass(thing):
             if hasattr(thing, "__iter__") and not hasattr(thing, "__await__"):
                 thing.__await__ = thing.__iter__
+            if issubclass(thing, BaseException):
+                thing.value = property(lambda error: error.args[0] if error.args else None)
             for attribute, method in list(vars(thing).items()):
                 if inspect.isgeneratorfunction(method) and not attribute.startswith("__"):
                     setattr(thing, attribute, types.coroutine(method))
