@@ -391,6 +391,7 @@ def test_how_start_is_called(tmp_path, text, message):
         ("zzz", "there are dns, or give a path"),
         ("./none.py", "there is no such file"),
         ("user/my-web.py", "rename it"),
+        ("user/async.py", "rename it"),
         ("user/net.py", "taken by the system"),
         ("user/idle.py", "a service needs a function start(machine)"),
     ],
@@ -400,6 +401,7 @@ def test_a_service_that_cannot_be_meant(tmp_path, monkeypatch, name, message):
         "services/dns.py": START,
         "net/udp.py": "",
         "user/my-web.py": START,
+        "user/async.py": START,
         "user/net.py": START,
         "user/idle.py": "def run(machine): pass\n",
     }
@@ -477,3 +479,26 @@ def test_who_attaches_interfaces_brings_what_several_of_them_need(follow):
     assert several <= names(follow("import net.inet\ninet.attach(nic)", files))
     assert not several & names(follow("import net.inet", files))
     assert names(follow("thing.attach(other)", files)) == set()
+
+
+@pytest.mark.parametrize(
+    "text, known",
+    [
+        ("print(inet.dns)", True),
+        ("print(self.inet.search)", True),
+        ("print(anything.captive)", True),
+        ("words.search(x)", False),
+        ("inet.dns = 1", False),
+        ("", False),
+    ],
+)
+def test_who_asks_what_the_network_says_of_itself_brings_what_remembers_it(follow, text, known):
+    files = {
+        "net/stack.py": "stack.dns",
+        "net/knowledge.py": "",
+        "net/dhcp/facts.py": "",
+        "drivers/virtio/net/__init__.py": "",
+    }
+    found = names(follow("import net.stack\n" + text, files))
+    assert ("net.knowledge" in found) == known
+    assert "net.dhcp.facts" not in found, "without DHCP there is nothing to parse"

@@ -116,6 +116,10 @@ def test_mistakes_are_one_line(read, text, override, message):
     assert "\n" not in str(error.value)
 
 
+def test_of_two_literals_the_last_counts(read):
+    assert read("PORTS = ('tcp:80',)\nPORTS = ('tcp:80', 'udp:53')").ports == ("tcp:80", "udp:53")
+
+
 @pytest.mark.parametrize(
     "compiler, body, message",
     [

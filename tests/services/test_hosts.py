@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -34,6 +35,30 @@ def test_hello_web(hosted):
         "",
         "Hello from ImportOS.\n",
     ]
+
+
+@pytest.mark.parametrize("word", ["--host", "--tap"])
+@pytest.mark.parametrize(
+    "text, options, message",
+    [
+        ("import threading", [], "mistaken.py:1: cannot import threading: there is one thread"),
+        ("from net.tcp import TCP", [], "mistaken.py:1: cannot import TCP from net.tcp"),
+        ("import microdot", [], "mistaken.py:1: cannot import microdot: no such module"),
+        ("", ["--set", "adress=10.0.0.2/24"], "--set adress: nothing in this image reads it"),
+    ],
+)
+def test_what_no_image_could_have_no_process_has(tmp_path, word, text, options, message):
+    (tmp_path / "mistaken.py").write_text(text + "\n\ndef start(machine):\n    pass\n")
+    command = [sys.executable, "-m", "tools.cli", "run", word, *options]
+    done = subprocess.run(
+        [*command, str(tmp_path / "mistaken.py")],
+        cwd=images.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert message in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_ctrl_c_stops_it_in_order(hosted):

@@ -6,6 +6,7 @@ interpreter takes the place of this process, so that Ctrl-C reaches it.
 
 import os
 import sys
+from pathlib import Path
 
 from runtime.settings import Settings
 from tools import network
@@ -32,9 +33,14 @@ def run(options):
 
     service = closure.find_service(options.service or "", ROOT)
     need = needs.read(service, ROOT, options.settings)
+    others = packages.provide(service, ROOT)
+    # What could not be in an image is said here, as by the build.
+    micropython = Path(os.environ.get("MICROPYTHON") or ROOT / "build" / "micropython")
+    generated = {"image": need.skeleton()}
+    need.check_settings(closure.follow(service, ROOT, micropython, generated, packages=others))
     folder = compile_needs(service, need)
     folders = [folder, *[service.folder] * (service.folder != ROOT)]
-    folders += [package.folder for package in packages.provide(service, ROOT)]
+    folders += [package.folder for package in others]
     start = [*interpreters.command(options.interpreter), str(MAIN)]
     environment = interpreters.environment(folders)
     forwards = find_forwards(need.ports, options.forward)

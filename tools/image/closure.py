@@ -21,7 +21,7 @@ The law: what is imported is in the image, and nothing else is.
 - An import inside a function counts like any other; only in MicroPython's own library and in
   packages (packages.py) it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
-- PARTS are in where somebody uses what they do: `inet.attach`, several interfaces.
+- PARTS are in where somebody uses what they do: `inet.attach`, `inet.dns`.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
@@ -34,6 +34,7 @@ Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cr
 import ast
 import difflib
 import hashlib
+import keyword
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,11 +51,14 @@ COMPANIONS = {
     "net.tcp": ("drivers.virtio.net.offload", "net.urgent"),
     "runtime.csprng": ("drivers.virtio.rng",),
 }
-# Who reads an attribute of this name, outside of the system, adds to a module of the image a part
-# that the module looks for by name.
+# Who reads an attribute of this name, of something called `inet` or, outside of the system, of
+# anything, adds to a module of the image a part that the module looks for by name.
+KNOWLEDGE = {"net.stack": "net.knowledge", "net.dhcp.message": "net.dhcp.facts"}
 PARTS = {
     "attach": {"net.stack": "net.several", "net.ip4.internet": "net.ip4.several"},
+    **dict.fromkeys(("dns", "ntp", "search", "domain", "hostname", "captive"), KNOWLEDGE),
 }
+COMMON_WORDS = {"search", "domain"}  # read of many things
 SYSTEM = {"drivers", "net", "runtime"}
 ENTROPY = "runtime.csprng"
 LIBRARY = Path("runtime/library")
@@ -141,7 +145,7 @@ def find_service(text, root):
         package = path.name == "__init__.py"
         name = path.parent.name if package else path.stem
         folder = path.parent.parent if package else path.parent
-        if not name.isidentifier():
+        if not name.isidentifier() or keyword.iskeyword(name):
             raise UserError(f"{text}: {name!r} is not a name Python can import; rename it")
         if folder == root / "services":
             return _checked(Service(name, f"services.{name}", path, root))

@@ -184,8 +184,8 @@ class _Declared:
 
 
 def literal(service, name):
-    """(line, node, value) of a top-level `NAME = literal`, or None."""
-    for node in parse(service.path).body:
+    """(line, node, value) of the last top-level `NAME = literal`, or None."""
+    for node in reversed(parse(service.path).body):
         match node:
             case ast.Assign([ast.Name(target)], value) if target == name:
                 try:
