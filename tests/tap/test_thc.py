@@ -109,7 +109,7 @@ def test_flood_of_routers_against_a_machine_that_listens_to_them(six):
     line = six.station.process.wait_for("fe80::")
     link_local = line.split()[-1].split("/")[0] + "%tap0"
     six.namespace.run("timeout", "-k", 1, 3, "atk6-flood_router26", "tap0", check=False)
-    time.sleep(0.5)
+    six.station.wait_until(lambda: six.ping(link_local, 56, 1)[0] == 1)
     assert six.ping(link_local)[0] == 3
 
 
