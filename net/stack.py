@@ -55,15 +55,16 @@ inet.hostname, inet.captive (the URI of a captive portal).  Settings: dns=, ntp=
 commas, domain=, hostname=.
 """
 
-from net.address import parse
 from net.ethernet import Ethernet
 
 UDP = 17
 TCP = 6
 
-# Parts that not every image has (tools/image/closure.py): with TCP; where `attach` is called.
+# Parts that not every image has (tools/image/closure.py): with TCP; where `attach` is called; where
+# what the network says of itself is asked for.
 URGENT = "net.urgent"
 SEVERAL = "net.several"
+KNOWLEDGE = "net.knowledge"
 
 
 def part(name):
@@ -121,8 +122,8 @@ class Stack:
         self.on_configured = self.ignore
         self.waiting = []
         self.changes = 0  # grows whenever source_for may have another answer
-        self.lessons = []  # of (who, facts)
-        self.learn(self, **self.told())
+        knowledge = part(KNOWLEDGE)
+        self.knowledge = knowledge.Knowledge(self) if knowledge else None
         self.interfaces = [Interface(self, nic, self.registry)]
         if getattr(machine, "inet", None) is None:
             machine.inet = self
@@ -241,48 +242,10 @@ class Stack:
             callback(self)
 
     def learn(self, who, **facts):
-        """What `who` (one source of configuration) knows about the network, instead of before.
-
-        Lists of several sources are joined (dns, ntp, search); of texts the first one's counts
-        (domain, hostname, captive).
-        """
-        self.lessons = [lesson for lesson in self.lessons if lesson[0] is not who]
-        self.lessons.append((who, facts))
+        """What `who` (one source of configuration) knows about the network, instead of before."""
         self.changes += 1
-        self.dns = self.gathered("dns")
-        self.search = self.gathered("search")
-        self.ntp = self.gathered("ntp")
-        self.domain = self.heard("domain")
-        self.hostname = self.heard("hostname")
-        self.captive = self.heard("captive")
-
-    def gathered(self, what):
-        found = []
-        for _, facts in self.lessons:
-            for value in facts.get(what, ()):
-                if value not in found:
-                    found.append(value)
-        return found
-
-    def heard(self, what):
-        said = [facts[what] for _, facts in self.lessons if facts.get(what)]
-        return said[0] if said else ""
-
-    def told(self):
-        """What the settings say about the network."""
-        settings = self.settings
-        facts = {"hostname": settings.get("hostname"), "domain": settings.get("domain")}
-        names = settings.get("dns")
-        facts["dns"] = [parse(name) for name in names.split(",")] if names else []
-        times = settings.get("ntp")
-        times = times.split(",") if times else []
-        # (Time servers may have names, which net/ntp looks up.)
-        facts["ntp"] = [
-            parse(time) for time in times if ":" in time or time.replace(".", "").isdigit()
-        ]
-        search = settings.get("search")
-        facts["search"] = search.split(",") if search else []
-        return facts
+        if self.knowledge:
+            self.knowledge.learn(who, facts)
 
     @property
     def counters(self):

@@ -7,7 +7,8 @@ Above: services with a static address.  Below: dhcp.py.
 """
 
 from net.dhcp.client import EVERYBODY, INIT, TRIES, Dhcp
-from net.dhcp.message import ACK, INFORM, facts
+from net.dhcp.facts import facts
+from net.dhcp.message import ACK, INFORM
 
 INFORMING = "INFORMING"
 

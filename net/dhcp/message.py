@@ -19,8 +19,8 @@
      |             magic             |            options            :
      +-------------------------------+-------------------------------+
 
-RFC 2132 (options), 3396 (split ones), 3397 (domain search), 3442 (classless routes), 8910 (captive
-portal).
+RFC 2132 (options), 3396 (split ones), 3442 (classless routes).  What is not needed to have an
+address is in facts.py.
 Law: what a server sends is used whole or not at all: whatever is wrong raises Malformed.
 Above: dhcp.py.
 """
@@ -28,6 +28,7 @@ Above: dhcp.py.
 from micropython import const
 
 from net.address import length as mask_length
+from net.stack import part
 
 OP = const(0)
 HTYPE = const(1)
@@ -92,6 +93,7 @@ FOREVER = const(0xFFFFFFFF)
 
 
 OURSELVES = b"ImportOS"  # option 60
+FACTS = "net.dhcp.facts"  # where somebody asks for them (tools/image/closure.py, PARTS)
 
 
 class Malformed(Exception):
@@ -209,73 +211,6 @@ def class_length(first):
     return 8 if first < 128 else 16 if first < 192 else 24
 
 
-def parse_search(value):
-    """RFC 3397: domain names, which may end where an earlier one goes on (RFC 1035 4.1.4)."""
-    names = []
-    at = 0
-    while at < len(value):
-        name, at = parse_name(value, at)
-        names.append(name)
-    return names
-
-
-def parse_name(value, at):
-    """A name and the offset behind it."""
-    labels = []
-    after = None
-    while True:
-        if at >= len(value):
-            raise Malformed
-        length = value[at]
-        if length == 0:
-            at += 1
-            break
-        if length >= 0xC0:
-            # Only ever backwards, so that it ends.
-            target = (length & 0x3F) << 8 | value[at + 1] if at + 1 < len(value) else at
-            if after is None:
-                after = at + 2
-            if target >= at:
-                raise Malformed
-            at = target
-            continue
-        label = value[at + 1 : at + 1 + length]
-        if length > 63 or len(label) < length or len(labels) == 127:
-            raise Malformed
-        labels.append(plain(label))
-        at += 1 + length
-    if not labels:
-        raise Malformed
-    return ".".join(labels), at if after is None else after
-
-
-def plain(value):
-    """Text without surprises for who shows it."""
-    if not value or min(value) < 0x21 or max(value) > 0x7E:
-        raise Malformed
-    return str(bytes(value), "ascii")
-
-
-def optional_text(options, code):
-    # Some servers send a zero behind it (RFC 2132 section 2).
-    value = options.get(code, b"").rstrip(b"\0")
-    return plain(value) if value else ""
-
-
-def facts(options):
-    """What the options say about the network, as Stack.learn takes it."""
-    domain = optional_text(options, DOMAIN)
-    search = parse_search(options.get(DOMAIN_SEARCH, b""))
-    return {
-        "dns": addresses(options, NAME_SERVER),
-        "domain": domain,
-        "search": search or ([domain] if domain else []),
-        "ntp": addresses(options, TIME_SERVER),
-        "captive": optional_text(options, CAPTIVE_PORTAL),
-        "hostname": optional_text(options, HOST_NAME),
-    }
-
-
 class Offer:
     """What an OFFER or an ACK gives."""
 
@@ -295,7 +230,8 @@ class Offer:
             self.length = mask_length(get(options, MASK, 4))
         else:
             self.length = class_length(first)
-        self.facts = facts(options)
+        known = part(FACTS)
+        self.facts = known.facts(options) if known else {}
         self.mtu = number(options, MTU, 2, 0)
         routes = options.get(CLASSLESS_ROUTES, options.get(MICROSOFT_ROUTES))
         self.gateway = None

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from net.dhcp import Dhcp
 from net.dhcp import client as dhcp
+from net.dhcp.facts import parse_search
 from net.dhcp.inform import Inform
-from net.dhcp.message import Malformed, parse_search
+from net.dhcp.message import Malformed
 from net.inet import Inet
 from net.ip4 import acd
 from net.udp import Udp

@@ -572,12 +572,12 @@ class _Reader(ast.NodeVisitor):
                 who = module if ours or hint else f"MicroPython's {module}"
                 self.missing(node, f"{who} has no {node.attr}" + (f": {hint}" if hint else ""))
             self.uses(module, node.attr, node)
-        ours = self.module.name.partition(".")[0] in SYSTEM or self.walk.of_library(
-            self.module.name
-        )
-        if node.attr in PARTS and not ours:
-            self.walk.names.setdefault(node.attr, self.module.name)
+        reader = self.module.name
+        system = reader.partition(".")[0] in SYSTEM or self.walk.of_library(reader)
         holder = (_dotted(node.value) or "").split(".")[-1]
+        meant = holder == "inet" or not (system or node.attr in COMMON_WORDS)
+        if node.attr in PARTS and meant and isinstance(node.ctx, ast.Load):
+            self.walk.names.setdefault(node.attr, reader)
         reads = (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load)
         if reads and self.module.name != START:  # which looks whether it is there
             self.walk.require(ENTROPY, self.module.name)
