@@ -3,7 +3,7 @@
 //     sector 0        boot sector: reads the loader behind itself
 //     sectors 1..n    loader: memory map, payload to high memory, protected mode, inflate, jump;
 //                     at its end the command line stored by the build
-//     then            payload: the flat image of the ELF, its calls made absolute, raw deflate
+//     then            payload: the flat image of the ELF, its branches made absolute, raw deflate
 //                     (RFC 1951)
 //
 // The BIOS (any with INT 13h extensions) loads sector 0 at 0x7c00 and jumps there.  The image gets
@@ -116,6 +116,9 @@ packet_lba: .long 1, 0
 name:       .asciz "ImportOS: "
 no_lba:     .asciz "the BIOS cannot read this disk by LBA\r\n"
 bad_disk:   .asciz "the disk cannot be read\r\n"
+no_memory:  .asciz "too little memory\r\n"
+damaged:    .asciz "the image is damaged\r\n"
+loader_name: .asciz "ImportOS disk"
     .org 440                                    // disk signature and partition table, then
     .org 510
     .word 0xaa55
@@ -261,23 +264,37 @@ enter:
     pushl payload_address
     pushl $IMAGE
     call inflate
-// The build made the operands of calls (e8) absolute and big-endian: calls of one function look
-// alike then, which compresses better.  Back to distances, in the code at the front of the image.
+// The build made the operands of jumps (e9), and before that those of calls (e8), absolute and
+// big-endian: calls of one function look alike then, which compresses better.  Back to distances, in
+// the code at the front of the image; what leads out of it was left alone, but for a rotation that
+// keeps the two apart (tools/image/disk.py).
+    movb $0xe9, %al
+    movl calls_length, %esi
+undo:
     movl $IMAGE, %edi
-    movl calls_length, %ecx
-1:  movb $0xe8, %al
-    repne scasb
+    movl %esi, %ecx
+1:  repne scasb
     jne 2f
     cmpl $4, %ecx
     jb 2f
-    movl (%edi), %eax
-    bswapl %eax
-    leal 4(%edi), %edx
-    subl %edx, %eax
-    stosl
+    movl (%edi), %edx
+    bswapl %edx
+    leal 4 - IMAGE(%edi), %ebx                  // where it stands, as the place it leads to
+    cmpl %esi, %edx
+    jae 3f
+    subl %ebx, %edx
+    jmp 4f
+3:  addl %edx, %ebx                             // carries from -ebx to -1
+    jnc 4f
+    addl %esi, %edx
+4:  movl %edx, (%edi)
+    addl $4, %edi
     subl $4, %ecx
     jmp 1b
-2:  movl $0x2badb002, %eax                      // multiboot's magic
+2:  decb %al
+    cmpb $0xe8, %al
+    je undo
+    movl $0x2badb002, %eax                      // multiboot's magic
     movl $information, %ebx
     movl command_line, %ecx
     movl %ecx, information_command_line
@@ -308,7 +325,4 @@ map_length: .long 0
     .long MAP
     .long 0, 0, 0
     .long loader_name
-loader_name: .asciz "ImportOS disk"
-no_memory:  .asciz "too little memory\r\n"
-damaged:    .asciz "the image is damaged\r\n"
     .section .note.GNU-stack, "", @progbits

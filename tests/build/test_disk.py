@@ -97,39 +97,48 @@ def test_inflate_copies_from_the_whole_window(unpack):
     assert unpack(disk.compress(data)) == data
 
 
-def relative_calls(data, length):
-    """What the loader does, written from its comment."""
-    data, at = bytearray(data), 0
-    while at < length:
-        if data[at] == 0xE8 and at + 5 <= length:
-            (target,) = struct.unpack_from(">I", data, at + 1)
-            struct.pack_into("<I", data, at + 1, (target - disk.IMAGE - at - 5) & 0xFFFFFFFF)
+def relative(data, length):
+    """What the loader does after inflating (boot.S)."""
+    data = bytearray(data)
+    for code in 0xE9, 0xE8:
+        at = 0
+        while (at := data.find(code, at, length) + 1) and at + 4 <= length:
+            value = int.from_bytes(data[at : at + 4], "big")
             at += 4
-        at += 1
+            if value < length:
+                value -= at
+            elif value + at >= 1 << 32:
+                value += length
+            struct.pack_into("<I", data, at - 4, value & 0xFFFFFFFF)
     return bytes(data)
 
 
 @given(
-    st.lists(st.sampled_from([b"\xe8", b"\xe8\xe8\xe8", b"\x00\x01", b"abcdefg"])),
+    st.lists(
+        st.sampled_from([b"\xe8", b"\xe9", b"\xe8\xe9\xe8", b"\x09\0\0\0", b"\xf7\xff\xff\xff"])
+        | st.binary(max_size=1)
+        | st.sampled_from([b"\0\0\0", b"\xff\xff\xff", b"abcdefg"])
+    ),
     st.integers(0, 80),
 )
-@settings(deadline=None)
-def test_calls_become_absolute_and_relative_again(pieces, length):
+@settings(deadline=None, max_examples=1000)
+def test_branches_become_absolute_and_relative_again(pieces, length):
     data = b"".join(pieces)
     length = min(length, len(data))
-    changed = disk.absolute_calls(data, length)
-    assert relative_calls(changed, length) == data
+    changed = disk.absolute(data, length)
+    assert relative(changed, length) == data
     assert changed[length:] == data[length:]
 
 
-def test_calls_of_one_function_look_alike():
+@pytest.mark.parametrize("code", [0xE8, 0xE9])
+def test_branches_to_one_function_look_alike(code):
     at = (7, 100)
     data = bytearray(200)
     for place in at:
-        data[place] = 0xE8
+        data[place] = code
         struct.pack_into("<i", data, place + 1, 50 - place - 5)
-    changed = disk.absolute_calls(bytes(data), len(data))
-    assert {changed[place + 1 : place + 5] for place in at} == {struct.pack(">I", disk.IMAGE + 50)}
+    changed = disk.absolute(bytes(data), len(data))
+    assert {changed[place + 1 : place + 5] for place in at} == {struct.pack(">I", 50)}
 
 
 @given(st.binary(min_size=4, max_size=400), st.data())
@@ -171,7 +180,7 @@ def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
     assert disk.checksum(payload) == total
     elf = Elf(hello / "hello.elf")
     start, flat = elf.flat()
-    assert relative_calls(unpack(payload), calls) == flat
+    assert relative(unpack(payload), calls) == flat
     assert (start, entry) == (disk.IMAGE, elf.entry)
     assert address >= start + len(flat) and address % 4096 == 0
     assert data[line - disk.LOAD] == 0, "no command line"
