@@ -98,8 +98,8 @@ try:
         return Uptime(metal.uptime_ms, metal.ticks_us), metal.time() * MILLION
 
 except ImportError:
-    # A process on Linux: its clock is as good as what we could ask for.  Where the library's time is
-    # ours (it asks this page), the interpreter's own has an underscore.
+    # A process on Linux: its clock is as good as what we could ask for.  Where the library's time
+    # is ours (it asks this page), the interpreter's own has an underscore.
     try:
         from _time import time_ns
     except ImportError:
