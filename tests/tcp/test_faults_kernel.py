@@ -19,7 +19,8 @@ WIRES = {
     "repeating": ["repeat=20"],
     "swapping": ["swap=20"],
     "delaying": ["hold=20"],
-    "everything": ["drop=2", "repeat=5", "swap=5", "hold=5"],
+    "spoiling": ["spoil=3"],
+    "everything": ["drop=2", "repeat=5", "swap=5", "hold=5", "spoil=2"],
 }
 
 

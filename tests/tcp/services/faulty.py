@@ -1,6 +1,7 @@
-"""A service behind a bad wire: frames of both directions are lost, repeated, swapped, delayed.
+"""A service behind a bad wire: frames of both directions are lost, repeated, swapped, delayed,
+and arrive with a wrong byte.
 
-Settings: `drop=5 repeat=5 swap=10 hold=20 seed=1` (per cent; a held frame waits a few ms).
+Settings: `drop=5 repeat=5 swap=10 hold=20 spoil=5 seed=1` (per cent; a held frame waits a few ms).
 
 19     LENGTH bytes of a pattern, then the end
 9      takes what comes; at the end of it one line: how many bytes, and their CRC
@@ -25,26 +26,27 @@ class Faulty(Wrapper):
         Wrapper.__init__(self, below)
         self.timers = timers
         self.random = Random(int(settings.get("seed", 1)))
-        self.drop, self.repeat, self.swap, self.hold = [
-            int(settings.get(name, 0)) / 100 for name in ("drop", "repeat", "swap", "hold")
+        self.drop, self.repeat, self.swap, self.hold, self.spoil = [
+            int(settings.get(name, 0)) / 100 for name in ("drop", "repeat", "swap", "hold", "spoil")
         ]
         self.late = None  # swapped with the next one
+        self.late_heard = None
+        self.held_heard = []
 
     def transmit(self, packet):
         if self.random.chance(self.drop):
             packet.release()
             return
         if self.random.chance(self.repeat):
-            copy = self.allocate()
+            copy = self.twin(packet)
             if copy:
-                frame = packet.gather()
-                start = packet.buffer[LINK] | packet.buffer[LINK + 1] << 8
-                end = start + len(frame)
-                copy.buffer[start:end] = frame
-                for offset, value in ((LINK, start), (END, end), (FLAGS, 0)):
-                    copy.buffer[offset] = value & 0xFF
-                    copy.buffer[offset + 1] = value >> 8
                 self.below.transmit(copy)
+        if self.random.chance(self.spoil):
+            copy = self.twin(packet)
+            if copy:
+                packet.release()
+                packet = copy
+                self.flip(packet.buffer)
         if self.late is None and self.random.chance(self.swap):
             self.late = packet
             return
@@ -60,15 +62,52 @@ class Faulty(Wrapper):
     def release(self):
         self.below.transmit(self.held.pop(0))
 
+    def twin(self, packet):
+        """The same frame, in a packet without a tail; None: there is no packet."""
+        copy = self.allocate()
+        if copy:
+            frame = packet.gather()
+            start = packet.buffer[LINK] | packet.buffer[LINK + 1] << 8
+            end = start + len(frame)
+            copy.buffer[start:end] = frame
+            for offset, value in ((LINK, start), (END, end), (FLAGS, 0)):
+                copy.buffer[offset] = value & 0xFF
+                copy.buffer[offset + 1] = value >> 8
+        return copy
+
+    def flip(self, buffer):
+        """A bit of a byte behind the link header."""
+        start = (buffer[LINK] | buffer[LINK + 1] << 8) + 14
+        end = buffer[END] | buffer[END + 1] << 8
+        buffer[start + self.random.below(end - start)] ^= 1 << self.random.below(8)
+
     def hear(self, packet):
         if self.random.chance(self.drop):
             return
-        # What is heard is lent, and a layer may trim it: a copy for the second time.
+        if self.random.chance(self.spoil):
+            self.flip(packet.buffer)
+        # What is heard is lent, and a layer may trim it: copies for what comes later.
+        if self.late_heard is None and self.random.chance(self.swap):
+            self.late_heard = bytes(packet.buffer)
+            return
+        if self.random.chance(self.hold):
+            self.held_heard.append((packet, bytes(packet.buffer)))
+            self.timers.timer(self.hear_held).start(1 + self.random.below(15))
+            return
         again = bytes(packet.buffer) if self.random.chance(self.repeat) else None
         self.receive(packet)
         if again:
             packet.buffer[:] = again
             self.receive(packet)
+        if self.late_heard is not None:
+            packet.buffer[:] = self.late_heard
+            self.late_heard = None
+            self.receive(packet)
+
+    def hear_held(self):
+        packet, content = self.held_heard.pop(0)
+        packet.buffer[:] = content
+        self.receive(packet)
 
 
 class Sender:
