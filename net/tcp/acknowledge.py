@@ -8,7 +8,7 @@ Neighbours: recovery.py decides what is lost, sendqueue.py forgets what has arri
 import micropython
 from micropython import const
 
-from net.tcp import recovery, rtt, scoreboard
+from net.tcp import congestion, recovery, rtt, scoreboard
 
 # The block (see block.py).
 B_FLAGS = const(11)
@@ -22,6 +22,9 @@ RTO = const(43)
 BACKOFF = const(44)
 RECOVER = const(50)
 BEGAN_AT = const(86)
+DUPACKS = const(53)
+SACKED = const(63)
+REPAIRING = const(0x1800)  # RECOVERING, TIMED_OUT
 RECOVERING = const(0x800)
 TIMED_OUT = const(0x1000)
 PERSIST = const(0x2000)
@@ -45,6 +48,7 @@ class Acknowledge:
         self.at = clock.at
         self.measured = rtt.acknowledged
         self.repaired = recovery.acknowledged
+        self.arrived = congestion.on_ack
         self.note_duplicate = recovery.duplicate
         self.note_sacks = scoreboard.update
 
@@ -62,7 +66,12 @@ class Acknowledge:
             connection.queue.drop(data)
             block[QUEUED] -= data
         ms = int(self.measured(block_, state[NOW], state[SEG_ECHO]))
-        self.repaired(block_, acked, state[NOW], ms)
+        if block[B_FLAGS] & REPAIRING | block[SACKED]:
+            self.repaired(block_, acked, state[NOW], ms)
+        else:
+            # As that does when nothing is lost.
+            block[DUPACKS] = 0
+            self.arrived(block_, acked, state[NOW], ms)
         block[BACKOFF] = 0
         block[BEGAN_AT] = state[NOW]
         if block[SND_UNA] == block[SND_MAX]:

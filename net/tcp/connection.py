@@ -116,6 +116,7 @@ class Connection:
         self.queue = None
         self.greet = greet  # on_connection or on_connected
 
+    @micropython.viper
     def on_data(self, connection, segment):
         pass
 

@@ -31,6 +31,7 @@ SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8940)
 SLOT_SHIFT = const(16)
 LIFETIME = const(1)  # slots that may have passed
 MESSAGE = const(48)
+NOTHING = bytes(MESSAGE)
 
 # `stamp`: the low six bits of a timestamp.
 SCALE_BITS = const(15)  # 15: no window scaling
@@ -78,8 +79,7 @@ class Cookies:
 
     def hash(self, local, port, remote, remote_port, peer, top):
         message = self.message
-        for i in range(MESSAGE):
-            message[i] = 0
+        message[:] = NOTHING
         message[0 : len(local)] = local
         message[16 : 16 + len(remote)] = remote
         message[32] = port >> 8

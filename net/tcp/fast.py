@@ -57,6 +57,7 @@ TS_OFFSET = const(35)
 LAST_ACK = const(36)
 HEARD_AT = const(85)
 SCRATCH = const(92)
+CLOSED = const(0)
 ESTABLISHED = const(4)
 IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
@@ -75,6 +76,7 @@ _BROADCAST = const(26)
 NOW = const(64)
 FRESH = const(65)
 SEG_HASH = const(80)
+LAST = const(70)  # index of the connection that the last segment was of
 SEG_ECHO = const(82)
 
 # The table (see table.py).
@@ -128,16 +130,31 @@ class Fast:
         if state[FRESH] == 0:
             self.begin()
 
-        # Whose is it?
-        place = int(self.hash(packet))
-        state[SEG_HASH] = place
+        # Whose is it?  Perhaps of the connection that the last one was of.
         table = self.table
-        chains = ptr16(table.state)
         connections = table.connections
-        mask = ptr32(chains)[_MASK]
         ports = words[start >> 2]
-        index = int(chains[HEADS + (place & mask)])
-        while index:
+        index = state[LAST]
+        connection = connections[index]
+        place = -1
+        if connection is not None and flags & IP6 == 0:
+            block = ptr32(connection.block)
+            if (
+                block[PORTS] == ports
+                and block[REMOTE] == words[SOURCE >> 2]
+                and block[LOCAL] == words[DESTINATION >> 2]
+                and block[B_FLAGS] & IS_IP6 == 0
+                and block[STATE] != CLOSED
+            ):
+                place = 0
+        if place < 0:
+            place = int(self.hash(packet))
+            state[SEG_HASH] = place
+            chains = ptr16(table.state)
+            mask = ptr32(chains)[_MASK]
+            index = int(chains[HEADS + (place & mask)])
+            place = -1
+        while place < 0 and index != 0:
             connection = connections[index]
             block = ptr32(connection.block)
             if (
@@ -158,6 +175,7 @@ class Fast:
                 if i < 8:
                     break
             index = int(chains[HEADS + mask + 1 + index])
+        state[LAST] = index
         if index == 0:
             self.slow(packet, 0)
             return

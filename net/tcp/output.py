@@ -50,6 +50,7 @@ DUPACKS = const(53)
 SACKED = const(63)
 BEGAN_AT = const(86)
 HOLE = const(89)
+SENT_AT = const(91)
 HOLE_LENGTH = const(90)
 SCRATCH = const(92)
 SND_SML = const(102)
@@ -133,10 +134,13 @@ class Output:
         state = ptr32(self.state)
         mss = block[MSS]
         longest = mss
-        if int(ptr8(self.offloads)[0]) & (4 if block[B_FLAGS] & IS_IP6 else 2):
+        cuts = 4 if block[B_FLAGS] & IS_IP6 else 2
+        if block[QUEUED] > mss and int(ptr8(self.offloads)[0]) & cuts:
             longest = LONGEST - LONGEST % mss
         if block[SND_UNA] == block[SND_MAX]:
-            self.before_sending(block_, state[NOW])
+            if (state[NOW] - block[SENT_AT]) & MASK > block[RTO]:
+                self.before_sending(block_, state[NOW])
+            block[SENT_AT] = state[NOW]
         if block[B_FLAGS] & REPAIRING:
             while int(self.next_hole(block_)):
                 if not self.send_again(connection, longest):

@@ -26,6 +26,9 @@ from micropython import const
 
 from net.config import TCP_RTO_MAX_MS, TCP_RTO_MIN_MS
 
+RTO_MIN = const(200)  # repeated from net/config.py
+RTO_MAX = const(60_000)
+assert (RTO_MIN, RTO_MAX) == (TCP_RTO_MIN_MS, TCP_RTO_MAX_MS)
 RTO_FIRST = const(1000)  # RFC 6298 2.1
 RTO_AFTER_LOST_SYN = const(3000)  # RFC 6298 5.7
 BELIEVABLE = const(0x100000)  # 17 minutes: an echo older than that is not ours
@@ -75,13 +78,11 @@ def sample(block_, ms: int):
         variance = block[RTTVAR]
         variance += error - (variance >> 2)
     block[RTTVAR] = variance
-    least = int(TCP_RTO_MIN_MS)
-    most = int(TCP_RTO_MAX_MS)
-    if variance < least:
-        variance = least
+    if variance < RTO_MIN:
+        variance = int(RTO_MIN)
     rto = (block[SRTT] >> 3) + variance
-    if rto > most:
-        rto = most
+    if rto > RTO_MAX:
+        rto = int(RTO_MAX)
     block[RTO] = rto
     block[BACKOFF] = 0
 
@@ -132,9 +133,8 @@ def resent(block_):
 def backoff(block_):
     block = ptr32(block_)
     rto = block[RTO] << 1
-    most = int(TCP_RTO_MAX_MS)
-    if rto > most:
-        rto = most
+    if rto > RTO_MAX:
+        rto = int(RTO_MAX)
     block[RTO] = rto
     block[BACKOFF] += 1
     block[RTT_AT] = -1

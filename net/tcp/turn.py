@@ -117,6 +117,7 @@ FRESH = const(65)
 HEAD = const(66)
 COUNT = const(67)
 MASK = const(68)
+LAST = const(70)  # fast.py's
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
 SEG_LEN = const(74)  # payload, SYN and FIN

@@ -189,15 +189,16 @@ struct bound_method {
     mp_obj_t method, self;
 };
 
-enum { FEW = 6 }; // arguments that are copied without a call
-
 mp_obj_t native_call(mp_obj_t function, size_t counts, const mp_obj_t *arguments) {
-    if (counts <= FEW && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
+    if (counts <= 2 && mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
         struct bound_method *bound = MP_OBJ_TO_PTR(function);
-        mp_obj_t all[FEW + 1];
+        mp_obj_t all[3];
         all[0] = bound->self;
-        for (size_t i = 0; i < counts; i++) {
-            all[1 + i] = arguments[i];
+        if (counts >= 1) {
+            all[1] = arguments[0];
+        }
+        if (counts == 2) {
+            all[2] = arguments[1];
         }
         return call(bound->method, 1 + counts, all);
     }
@@ -207,13 +208,20 @@ mp_obj_t native_call(mp_obj_t function, size_t counts, const mp_obj_t *arguments
     return mp_call_function_n_kw(function, counts & 0xff, counts >> 8 & 0xff, arguments);
 }
 
-// The arguments: function, self or MP_OBJ_NULL, the rest; as native_load_method has left them.
+// The arguments: function, self or MP_OBJ_NULL, the rest; as native_load_method has left them on
+// the caller's stack, where nobody looks at them again: so `self` is put where it was missing.
 mp_obj_t native_call_method(size_t count, size_t keywords, const mp_obj_t *arguments) {
-    if (arguments[1] == MP_OBJ_NULL) {
-        return native_call(arguments[0], count | keywords << 8, arguments + 2);
-    }
     if (keywords == 0) {
-        return call(arguments[0], count + 1, arguments + 1);
+        mp_obj_t function = arguments[0];
+        if (arguments[1] != MP_OBJ_NULL) {
+            return call(function, count + 1, arguments + 1);
+        }
+        if (mp_obj_is_exact_type(function, &mp_type_bound_meth)) {
+            struct bound_method *bound = MP_OBJ_TO_PTR(function);
+            ((mp_obj_t *)arguments)[1] = bound->self;
+            return call(bound->method, count + 1, arguments + 1);
+        }
+        return call(function, count, arguments + 2);
     }
-    return mp_call_function_n_kw(arguments[0], count + 1, keywords, arguments + 1);
+    return mp_call_method_n_kw(count, keywords, arguments);
 }
