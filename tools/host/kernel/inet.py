@@ -34,6 +34,13 @@ class Inet:
         self.addresses6 = [LOOPBACK6] if LOOPBACK6 in self.locals else []
         self.gateway = None
         self.dns = self.name_servers()
+        # Of what DHCP tells a machine, the settings; net/ntp reads ntp= itself.
+        search = self.settings.get("search")
+        self.search = search.split(",") if search else []
+        self.ntp = []
+        self.domain = self.settings.get("domain") or ""
+        self.hostname = self.settings.get("hostname") or ""
+        self.captive = ""
         self.nic = None
         self.loopback = True  # the kernel's (net/loopback.py)
         if machine.inet is None:
