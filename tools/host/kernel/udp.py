@@ -16,6 +16,7 @@ SOL_SOCKET, SO_REUSEADDR = 1, 2
 TRANSPORT, PAYLOAD, END, SOURCE, DESTINATION = 4, 6, 8, 16, 32
 HEADER, DATA = 116, 124  # where the machine has them in a received packet
 LARGEST = 65528
+FIRST_EPHEMERAL = 49152
 PACKETS = 64
 COUNTS = ("received",)
 DROPS = ("no_buffer", "too_long", "not_sent")
@@ -109,7 +110,9 @@ class Socket:
         size = len(address)
         made = hostio.udp(size)
         host = self.udp.sockets.host_port("udp", port)
-        failed = min(made, 0) or hostio.bind(made, address if port else bytes(size), host)
+        if not 0 < port < FIRST_EPHEMERAL and not self.udp.sockets.forwards.get(("udp", port)):
+            address = bytes(size)  # a client's, from any address of the host
+        failed = min(made, 0) or hostio.bind(made, address, host)
         if failed:
             raise OSError(-failed, f"UDP port {host} of the host")
         if not self.port:
