@@ -61,6 +61,31 @@ def test_what_no_image_could_have_no_process_has(tmp_path, word, text, options, 
     assert message in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("interpreter", ["cpython", "micropython"])
+def test_a_client_reaches_other_hosts_and_a_service_is_reached_from_here_only(
+    tmp_path, interpreter
+):
+    (tmp_path / "ports.py").write_text(
+        "from net.inet import Inet\nfrom net.udp import Udp\n\n\n"
+        "def start(machine):\n"
+        "    inet = Inet(machine, udp=Udp)\n"
+        "    inet.udp.bind(48123, print)\n"
+        "    inet.udp.bind(49999, print)\n"
+        "    print([line.split()[1] for line in open('/proc/net/udp')])\n"
+        "    machine.stop()\n"
+    )
+    command = [sys.executable, "-m", "tools.cli", "run", "--host", "--interpreter", interpreter]
+    done = subprocess.run(
+        [*command, str(tmp_path / "ports.py")],
+        cwd=images.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert "0100007F:BBFB" in done.stdout, done.stderr
+    assert "00000000:C34F" in done.stdout
+
+
 def test_ctrl_c_stops_it_in_order(hosted):
     running = hosted("hello_web", "tcp:80")
     curl(running.url())
