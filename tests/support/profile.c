@@ -33,7 +33,7 @@ static struct entry {
 static size_t used;
 static struct symbol {
     uint64_t address;
-    uint64_t *spent;  // of an owner, per function
+    uint64_t *spent; // of an owner, per function
 } symbols[SYMBOLS];
 static uint32_t known, owner;
 static char path[4096];
