@@ -40,43 +40,21 @@ def partial(buffer: ptr16, start: int, end: int, total: int) -> int:
 
 
 @micropython.viper
-def piece(data: ptr16, start: int, length: int, position: int, total: int) -> int:
+def piece(data, start: int, length: int, position: int, total: int) -> int:
     """Add data[start:start + length], which lies at `position` of what is summed, to 16 bits.
 
     Only whether `position` is odd matters: so many bytes of the segment are in front.
     """
-    i = start
-    end = start + length
-    part = 0
     if length == 0:
         return total
+    end = start + length
+    part = 0
+    i = start
     if i & 1:
         # The byte in front of the first word is the high half of one.
         part = int(ptr8(data)[i]) << 8
         i += 1
-    i >>= 1
-    last = end >> 1
-    while i + 8 <= last:
-        part += (
-            data[i]
-            + data[i + 1]
-            + data[i + 2]
-            + data[i + 3]
-            + data[i + 4]
-            + data[i + 5]
-            + data[i + 6]
-            + data[i + 7]
-        )
-        i += 8
-        if part >= 0x3F000000:
-            part = (part & 0xFFFF) + (part >> 16)
-    while i < last:
-        part += data[i]
-        i += 1
-    if end & 1 and i << 1 < end:
-        part += ptr8(data)[end - 1]
-    part = (part & 0xFFFF) + (part >> 16)
-    part = (part & 0xFFFF) + (part >> 16)
+    part = int(partial(data, i, end, part))
     if (start ^ position) & 1:
         part = (part & 0xFF) << 8 | part >> 8
     total += part

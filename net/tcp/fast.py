@@ -11,7 +11,7 @@ Above: `on_data` of the connection.  Below: ip4.receive, ip6.receive.
 import micropython
 from micropython import const
 
-from net.tcp.segment import add
+from net.checksum import partial
 
 # The packet's head (see net/packet.py).
 PSEUDO = const(2)
@@ -118,7 +118,7 @@ class Fast:
         flags = int(head[FLAGS >> 1])
         if flags & CHECKED == 0:
             total = int(head[PSEUDO >> 1]) + ((length & 0xFF) << 8) + (length >> 8)
-            if int(add(packet.buffer, start, length, total)) != 0xFFFF:
+            if int(partial(packet.buffer, start, start + length, total)) != 0xFFFF:
                 state[_CHECKSUM] += 1
                 return
         if flags & SHARED:

@@ -15,6 +15,7 @@ Above: output.py, arrive.py.  Below: `output`, which is ip4.send, ip6.send or th
 import micropython
 from micropython import const
 
+from net.checksum import partial, piece
 from net.tcp import options
 
 # The packet's head (see net/packet.py).
@@ -95,69 +96,6 @@ def pseudo(block: ptr32):
         i += 1
     total = (total & 0xFFFF) + (total >> 16)
     block[PSEUDO] = (total & 0xFFFF) + (total >> 16)
-
-
-@micropython.viper
-def add(data: ptr8, start: int, length: int, total: int) -> int:
-    """The sum of the 16-bit words of data[start:start + length], folded; `start` may be odd."""
-    end = start + length
-    if length == 0:
-        return total
-    if start & 1:
-        # The words of the memory are shifted by a byte: so is their sum (RFC 1071 section 2 B).
-        part = data[start] << 8
-        start += 1
-        i = start >> 1
-        last = end >> 1
-        words = ptr16(data)
-        while i + 8 <= last:
-            part += (
-                words[i]
-                + words[i + 1]
-                + words[i + 2]
-                + words[i + 3]
-                + words[i + 4]
-                + words[i + 5]
-                + words[i + 6]
-                + words[i + 7]
-            )
-            i += 8
-            if part >= 0x3F000000:
-                part = (part & 0xFFFF) + (part >> 16)
-        while i < last:
-            part += words[i]
-            i += 1
-        if end & 1 and end > start:
-            part += data[end - 1]
-        part = (part & 0xFFFF) + (part >> 16)
-        part = (part & 0xFFFF) + (part >> 16)
-        part = (part & 0xFF) << 8 | part >> 8
-        total += part
-    else:
-        words = ptr16(data)
-        i = start >> 1
-        last = end >> 1
-        while i + 8 <= last:
-            total += (
-                words[i]
-                + words[i + 1]
-                + words[i + 2]
-                + words[i + 3]
-                + words[i + 4]
-                + words[i + 5]
-                + words[i + 6]
-                + words[i + 7]
-            )
-            i += 8
-            if total >= 0x3F000000:
-                total = (total & 0xFFFF) + (total >> 16)
-        while i < last:
-            total += words[i]
-            i += 1
-        if end & 1:
-            total += data[end - 1]
-    total = (total & 0xFFFF) + (total >> 16)
-    return (total & 0xFFFF) + (total >> 16)
 
 
 class Segments:
@@ -298,21 +236,21 @@ class Segments:
         """What a device without offload needs."""
         out = ptr16(packet.buffer)
         words = ptr32(out)
-        length = int(out[END >> 1]) - OUT_SEGMENT
-        total = int(add(packet.buffer, OUT_SEGMENT, length, total))
+        end = int(out[END >> 1])
+        total = int(partial(packet.buffer, OUT_SEGMENT, end, total))
         count = int(out[PIECE_COUNT >> 1])
         if count:
             pieces = packet.pieces
-            odd = length & 1
+            position = end - OUT_SEGMENT
             i = 0
             while i < count:
-                length = words[(PIECE >> 2) + 2 * i + 1]
-                part = int(add(pieces[i], words[(PIECE >> 2) + 2 * i], length, 0))
-                if odd:
-                    part = (part & 0xFF) << 8 | part >> 8
-                total += part
-                odd ^= length & 1
+                at = (PIECE >> 2) + 2 * i
+                start = words[at]
+                length = words[at + 1]
+                if (start | position) & 1:
+                    total = int(piece(pieces[i], start, length, position, total))
+                else:
+                    total = int(partial(pieces[i], start, start + length, total))
+                position += length
                 i += 1
-            total = (total & 0xFFFF) + (total >> 16)
-            total = (total & 0xFFFF) + (total >> 16)
         out[CHECKSUM_OUT] = total ^ 0xFFFF

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from net.checksum import piece
 from net.config import TCP_HELD_SEGMENTS, TCP_HELD_SEGMENTS_EACH
 from net.packet import BODY, OUT_SEGMENT, Pool
 from net.tcp import block as layout
 from net.tcp.clock import Clock
 from net.tcp.reassembly import Reassembly
 from net.tcp.rows import Rows
-from net.tcp.segment import add
 from net.tcp.sendqueue import COPY, REFERENCE, Chunks, SendQueue
 from net.tcp.table import Table
 from runtime.timers import Timers
@@ -25,7 +25,7 @@ TURN = 0x3FFFFFFF
 @given(st.integers(0, 9), st.integers(0, 300), st.integers(0, 65535))
 def test_rfc1071_sum_of_a_piece_that_begins_anywhere(start, length, before):
     data = noise(400)
-    total = add(data, start, length, before)
+    total = piece(data, start, length, 0, before)
     assert 0 <= total <= 0xFFFF
     low, high = before & 0xFF, before >> 8
     plain = checksum(bytes([low, high]) + data[start : start + length]) ^ 0xFFFF
