@@ -120,7 +120,6 @@ BEGAN_AT = const(86)  # when the oldest unacknowledged byte was sent first (user
 
 # Congestion control and recovery once more.
 CWR_SEQ = const(87)  # until this is acknowledged ECE is not news (ecn.py)
-RESCUE = const(88)  # RescueRxt, RFC 6675 4
 HOLE = const(89)  # what recovery.next wants to be sent: distance from snd_una, and length
 HOLE_LENGTH = const(90)
 SENT_AT = const(91)  # when data was sent last (restart after idle)

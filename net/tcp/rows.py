@@ -22,7 +22,6 @@ _COUNT = const(0)
 _FIRST = const(1)
 _LAST = const(2)
 _FREE = const(3)
-_ROWS = const(4)
 
 # The packet's head (see net/packet.py); the block (see block.py).
 TRANSPORT = const(4)

@@ -127,7 +127,6 @@ SEG_OPTIONS = const(77)  # which there were (options.py)
 SEG_OFFSET = const(78)  # SEG_SEQ - RCV_NXT
 SEG_ACKED = const(79)  # SEG_ACK - SND_UNA
 SEG_HASH = const(80)
-SEG_PAYLOAD = const(81)
 SCRATCH = const(84)
 SIZE = const(384)
 

@@ -52,7 +52,7 @@ PAYLOAD = const(6)
 END = const(8)
 
 COUNTS = ("connections", "queries", "transfers")
-DROPS = ("long", "idle", "evicted", "crowded", "greedy", "refused", "too_big", "broken")
+DROPS = ("long", "idle", "evicted", "crowded", "greedy", "refused", "too_big")
 _CONNECTIONS = const(0)
 _QUERIES = const(1)
 _TRANSFERS = const(2)
@@ -63,7 +63,6 @@ _CROWDED = const(6)
 _GREEDY = const(7)
 _REFUSED = const(8)
 _TOO_BIG = const(9)
-_BROKEN = const(10)
 
 
 class Stream:
