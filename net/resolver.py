@@ -35,6 +35,7 @@ from net.config import (
     RESOLVER_LOOKUPS,
     RESOLVER_QUESTIONS,
 )
+from net.deadlines import HALF, TURN, arm, due, nearest
 from net.dns import answer, wire
 from net.dns.cache import EVERY_TYPE, Cache
 from net.dns.name import encode, labels
@@ -69,8 +70,6 @@ LOOPBACK6 = bytes(15) + b"\1"
 NOWHERE = (b"invalid", b"local", b"onion")
 PENALTY_MS = const(5_000)  # for each failure twice as long, up to
 LONGEST_PENALTY = const(5)  # doublings
-TURN = const(0x3FFFFFFF)
-HALF = const(0x20000000)
 
 
 class Server:
@@ -345,20 +344,11 @@ class Resolver:
         wait = self.cache.sweep()
         if self.ready:
             wait = 0
-        for question in self.questions.values():
-            left = (question.deadline - now) & TURN
-            left = 0 if left >= HALF else left
-            wait = left if wait < 0 else min(wait, left)
-        if wait < 0:
-            self.timer.stop()
-        else:
-            self.timer.start(wait)
+        arm(self.timer, nearest(self.questions.values(), now, wait))
 
     def turn(self):
-        now = self.timers.now()
-        for question in list(self.questions.values()):
-            if (now - question.deadline) & TURN < HALF:
-                question.expired()
+        for question in due(self.questions.values(), self.timers.now()):
+            question.expired()
         ready, self.ready = self.ready, []
         for lookup in ready:
             if lookup in self.lookups:

@@ -9,8 +9,8 @@ Above: net/resolver.py, which sweeps when `first` says so.
 
 from micropython import const
 
-TURN = const(0x3FFFFFFF)
-HALF = const(0x20000000)
+from net.deadlines import HALF, TURN, due
+
 OVERHEAD = const(128)  # bytes of an entry without its name and addresses
 LONGEST_S = const(86_400)
 EVERY_TYPE = const(0)
@@ -74,9 +74,8 @@ class Cache:
     def sweep(self):
         """Forget what is over; returns the milliseconds until there is something more, or -1."""
         now = self.clock()
-        for entry in list(self.entries.values()):
-            if (now - entry.deadline) & TURN < HALF:
-                self.remove(entry.key)
+        for entry in due(self.entries.values(), now):
+            self.remove(entry.key)
         entry = self.first()
         return (entry.deadline - now) & TURN if entry else -1
 

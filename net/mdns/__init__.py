@@ -22,6 +22,7 @@ subtypes; sleep proxies.
 from micropython import const
 
 from net.config import MDNS_SERVICES
+from net.deadlines import arm, due, nearest
 from net.dns import wire
 from net.dns.name import Malformed, encode
 from net.dns.wire import Reader, Writer
@@ -55,7 +56,6 @@ LOST_MS = const(1_000)  # RFC 6762 section 8.2: after losing a tie
 CONFLICTS = const(15)  # RFC 6762 section 8.1: so many in ten seconds, and we slow down
 CONFLICTS_MS = const(10_000)
 SLOW_MS = const(5_000)
-HALF = const(0x20000000)
 
 
 class Mdns:
@@ -256,21 +256,18 @@ class Mdns:
     def arm(self):
         now = self.timers.now()
         wait = self.responder.wait(now)
-        for owner in self.owners:
-            if owner.state != KEPT and self.groups:
-                left = (owner.deadline - now) & TURN
-                left = 0 if left >= HALF else left
-                wait = left if wait < 0 else min(wait, left)
-        if wait < 0:
-            self.timer.stop()
-        else:
-            self.timer.start(wait)
+        if self.groups:
+            wait = nearest(self.unsettled(), now, wait)
+        arm(self.timer, wait)
+
+    def unsettled(self):
+        """The owners whose names are not yet kept."""
+        return [owner for owner in self.owners if owner.state != KEPT]
 
     def turn(self):
         now = self.timers.now()
-        for owner in self.owners:
-            if owner.state != KEPT and (now - owner.deadline) & TURN < HALF:
-                self.step(owner)
+        for owner in due(self.unsettled(), now):
+            self.step(owner)
         self.responder.turn(now)
         self.arm()
 

@@ -16,16 +16,16 @@ Law: pure but for self.mdns, its sockets and clock.
 from micropython import const
 
 from net.config import MDNS_PENDING
+from net.deadlines import due, nearest
 from net.dns import wire
 from net.dns.wire import Writer
-from net.mdns.records import PROBING, TURN, UNICAST, plain
+from net.mdns.records import PROBING, UNICAST, plain
 
 LONGEST = const(1440)  # of a message; RFC 6762 section 17
 PORT = const(5353)
 LEGACY_TTL = const(10)
 AGAIN_MS = const(1_000)
 DEFENCE_MS = const(250)
-HALF = const(0x20000000)
 
 COUNTS = (
     "sent",
@@ -204,20 +204,15 @@ class Responder:
 
     def wait(self, now):
         """Milliseconds until something is due, or -1."""
-        wait = -1
-        for pending in self.pending:
-            left = (pending.deadline - now) & TURN
-            left = 0 if left >= HALF else left
-            wait = left if wait < 0 else min(wait, left)
-        return wait
+        return nearest(self.pending, now)
 
     def turn(self, now):
-        due = [one for one in self.pending if (now - one.deadline) & TURN < HALF]
-        if not due:
+        over = due(self.pending, now)
+        if not over:
             return
-        self.pending = [one for one in self.pending if one not in due]
+        self.pending = [one for one in self.pending if one not in over]
         records = []
-        for pending in due:
+        for pending in over:
             for record in pending.records:
                 least = DEFENCE_MS if pending.defends else AGAIN_MS
                 if record in records or not record.owner.kept:

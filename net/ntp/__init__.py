@@ -22,6 +22,7 @@ from micropython import const
 
 from net.address import parse, text
 from net.config import NTP_SERVERS
+from net.deadlines import arm, due, nearest
 from net.ntp import packet
 from net.ntp.packet import Reply
 from net.ntp.select import FARTHEST_US, Filter, Sample, combine, intersect
@@ -44,7 +45,6 @@ LEAST_SPAN_US = const(30_000_000)  # shorter ones say nothing about the rate
 MILLION = const(1_000_000)
 BILLION = const(1_000_000_000)
 TURN = const(0x3FFFFFFF)
-HALF = const(0x20000000)
 
 COUNTS = ("polls", "replies", "updates", "steps", "kisses")
 DROPS = (
@@ -178,24 +178,15 @@ class Ntp:
     # Asking.
 
     def arm(self):
-        now = self.timers.now()
-        wait = -1
-        for server in self.servers:
-            if server.denied:
-                continue
-            left = (server.deadline - now) & TURN
-            left = 0 if left >= HALF else left
-            wait = left if wait < 0 else min(wait, left)
-        if wait < 0:
-            self.timer.stop()
-        else:
-            self.timer.start(wait)
+        arm(self.timer, nearest(self.willing(), self.timers.now()))
+
+    def willing(self):
+        """The servers that have not sent us away."""
+        return [server for server in self.servers if not server.denied]
 
     def turn(self):
-        now = self.timers.now()
-        for server in self.servers:
-            if not server.denied and (now - server.deadline) & TURN < HALF:
-                self.ask(server)
+        for server in due(self.willing(), self.timers.now()):
+            self.ask(server)
         self.arm()
 
     def ask(self, server):
