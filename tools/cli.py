@@ -76,6 +76,11 @@ def _parser():
     made.add_argument(
         "--development", action="store_true", help="with compiler, REPL and all of MicroPython"
     )
+    made.add_argument(
+        "--cloud",
+        action="store_true",
+        help="with what an instance in a cloud has: configuration from outside, guest agent, ...",
+    )
     made.add_argument("--verbose", action="store_true", help="show every step of the build")
 
     run = commands.add_parser(
@@ -224,7 +229,8 @@ def build(options):
     if options.service:
         command += [f"SERVICE={service.path}"]
     command += [f"--set={text}" for text in settings]
-    command += [f"DEVELOPMENT={int(options.development)}"] + ["--silent"] * (not options.verbose)
+    command += [f"DEVELOPMENT={int(options.development)}", f"CLOUD={int(options.cloud)}"]
+    command += ["--silent"] * (not options.verbose)
     if options.command == "build" and options.append:
         command += [f"--append={options.append}"]
     start = time.monotonic()
@@ -262,10 +268,10 @@ def _find(options):
 
 
 def _folder(options):
-    """build/NAME, build/development-NAME, or build/development where no service is named."""
+    """build/NAME, build/NAME-cloud, build/development-NAME, or build/development without a NAME."""
     name = _find(options).name
     parts = ["development"] * options.development + [name] * bool(options.service)
-    folder = ROOT / "build" / "-".join(parts)
+    folder = ROOT / "build" / "-".join(parts + ["cloud"] * options.cloud)
     if not (folder / "report.json").is_file():
         raise UserError(f"{folder.name} is not built yet: leave --no-build away")
     return folder

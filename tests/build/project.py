@@ -25,10 +25,10 @@ class Project:
     def service(self, name="main"):
         return closure.find_service(name, self.folder)
 
-    def follow(self, name="main", packages=(), settings=None):
+    def follow(self, name="main", packages=(), settings=None, parts=()):
         service = self.service(name)
         image = f"NAME = 'x'\nSETTINGS = {settings or {}}\nimport {service.module} as service\n"
         micropython = self.folder / "micropython"
         return closure.follow(
-            service, self.folder, micropython, {"image": image}, packages=packages
+            service, self.folder, micropython, {"image": image}, packages=packages, parts=parts
         )

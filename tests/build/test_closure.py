@@ -1,5 +1,7 @@
 """tools/image/closure.py: what is imported is in the image, and nothing else is."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from tests.build.project import Project
 from tools.errors import UserError
 from tools.image.closure import find_service
+from tools.image.cloud import PARTS
 from tools.image.cmodules import FEATURES, MODULES
 from tools.image.packages import Package
 
@@ -502,3 +505,37 @@ def test_who_asks_what_the_network_says_of_itself_brings_what_remembers_it(follo
     found = names(follow("import net.stack\n" + text, files))
     assert ("net.knowledge" in found) == known
     assert "net.dhcp.facts" not in found, "without DHCP there is nothing to parse"
+
+
+def test_parts_are_in_if_what_they_are_for_is(tmp_path):
+    files = {
+        "net/stack.py": "",
+        "runtime/for_all.py": "import runtime.more\n",
+        "runtime/more.py": "",
+        "runtime/for_nets.py": "",
+        "runtime/for_parts.py": "",
+    }
+    parts = (
+        ("runtime.for_parts", "runtime.more"),  # which comes with another part, later
+        ("runtime.for_nets", "net.stack"),
+        ("runtime.for_all", None),
+    )
+    for text, found in (("", set()), ("import net.stack", {"net.stack", "runtime.for_nets"})):
+        project = Project(tmp_path, {"services/main.py": text + START, **files})
+        always = {"runtime.for_all", "runtime.more", "runtime.for_parts"}
+        assert names(project.follow()) == found - {"runtime.for_nets"}
+        assert names(project.follow(parts=parts)) == found | always
+
+
+def test_a_part_that_is_not_there_is_refused(tmp_path):
+    project = Project(tmp_path, {"services/main.py": START})
+    with pytest.raises(UserError, match=r"runtime\.gone"):
+        project.follow(parts=(("runtime.gone", None),))
+
+
+def test_the_parts_of_the_cloud_are_files():
+    root = Path(__file__).resolve().parent.parent.parent
+    for names_of_part in PARTS:
+        for name in filter(None, names_of_part):
+            path = root / name.replace(".", "/")
+            assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file(), name

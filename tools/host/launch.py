@@ -24,7 +24,7 @@ def check(options):
 
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
-    if options.disk or options.kernel or options.qemu_arg or options.development:
+    if options.disk or options.kernel or options.qemu_arg or options.development or options.cloud:
         raise UserError("--host and --tap start a process: it has no disk, kernel or QEMU")
 
 

@@ -22,12 +22,14 @@ The law: what is imported is in the image, and nothing else is.
   packages (packages.py) it may fail.
 - COMPANIONS are in although nobody imports them: where there is a network, its drivers.
 - PARTS are in where somebody uses what they do: `inet.attach`, `inet.dns`.
+- What the build was told to add (cloud.PARTS) is in, if what it is for is.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 
-Neighbours: cmodules.py (tables), needs.py (the generated module `image`), report.py (tells it all).
+Neighbours: cmodules.py and cloud.py (tables), needs.py (the generated module `image`), report.py
+(tells it all).
 Left out: names built at run time (`__import__(variable)`); syntax, which mpy-cross checks.
 """
 
@@ -225,10 +227,11 @@ def show(path):
         return str(path)
 
 
-def follow(service, root, micropython, generated=None, start=START, packages=()):
+def follow(service, root, micropython, generated=None, start=START, packages=(), parts=()):
     """The closure of `start` and of every generated module ({name: source text}).
 
-    `packages`: what packages.provide gives: modules of others in the folder of each.
+    `packages`: what packages.provide gives: modules of others in the folder of each.  `parts`:
+    (module, the module that it is for, or None), such as cloud.PARTS.
     """
     walk = _Walk(service, Path(root), Path(micropython), generated or {}, packages)
     walk.require(start, "(start)")
@@ -241,6 +244,7 @@ def follow(service, root, micropython, generated=None, start=START, packages=())
     if users and not STACKS & set(walk.frozen):
         walk.require(DEFAULT_STACK, min(users))
         walk.run()
+    walk.add(parts)
     for part, user in walk.parts():
         walk.require(part, user)
     walk.run()
@@ -279,6 +283,16 @@ class _Walk:
             name = self.waiting.pop()
             module = self.frozen[name]
             _Reader(self, module, self.tree(name)).read()
+
+    def add(self, parts):
+        """Take each part whose whole is in, until there are no more."""
+        missing = list(parts)
+        while ready := [part for part in missing if part[1] is None or part[1] in self.frozen]:
+            for name, whole in ready:
+                if not self.require(name, whole or "(cloud)"):
+                    raise UserError(f"{name}: no such part of the system")
+                missing.remove((name, whole))
+            self.run()
 
     def parts(self):
         """(part, who uses it) of the modules that are in."""

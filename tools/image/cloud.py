@@ -1,0 +1,10 @@
+"""What a machine in a cloud has besides its service: `./importos build --cloud SERVICE`.
+
+Parts that the system looks for by name and uses if they are in the image (runtime/boot.py, `find`);
+a service that imports one itself gets it, too.  Every other image is without them.
+
+Above: closure.follow, which takes them as if they were imported.
+"""
+
+# (module, the module that it is for); None: for every service.
+PARTS = ()
