@@ -7,13 +7,14 @@ an exception that leaves it is printed with its traceback and ends the machine l
 import image
 import metal
 
-from runtime import entropy, heap, pci, power
+from runtime import entropy, heap, pci
 from runtime.console import Console
 from runtime.counters import Registry
 from runtime.dma import Arena
 from runtime.log import LEVELS, Log
 from runtime.loop import Loop
 from runtime.machine import Machine
+from runtime.platform import power
 from runtime.settings import Settings
 from runtime.timers import Timers
 
@@ -61,7 +62,9 @@ def find_devices(machine, console=True):
     if console:
         machine.loop.add(Console(machine.stop))
     functions = pci.scan()
-    power.find(functions)
+    button = power.find(functions, machine.stop)
+    if button:
+        machine.loop.add(button)
     arena = Arena(*metal.arena())
     csprng = find("runtime.csprng")
     if csprng:

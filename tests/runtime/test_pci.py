@@ -1,6 +1,6 @@
-"""PCI enumeration and power off on a made-up configuration space."""
+"""PCI enumeration on a made-up configuration space."""
 
-from runtime import pci, power
+from runtime import pci
 from tests.support.metal import Machine, PciFunction
 
 
@@ -75,21 +75,3 @@ def test_a_capability_list_that_loops_ends():
     it, raw = function()
     raw.bytes[0x49] = 0x40
     assert len(it.capabilities()) == 48
-
-
-def test_power_off_is_found_on_both_chipsets():
-    for device, base, expected in ((0x7113, 0xB001, 0xB004), (0x2918, 0x0601, 0x0604)):
-        hardware = Machine()
-        it = PciFunction((0, 1, 3), 0x8086, device, multifunction=True)
-        it.function = 0
-        it.put(0x40, base, 4)
-        hardware.add_pci(it)
-        power.find(pci.scan())
-        assert hardware.poweroff == (expected, 0x2000)
-
-
-def test_an_unknown_chipset_is_left_alone():
-    hardware = Machine()
-    hardware.add_pci(PciFunction((0, 0, 0), 0x8086, 0x1237))
-    power.find(pci.scan())
-    assert hardware.poweroff is None

@@ -87,6 +87,7 @@ class Monitor:
         connection.settimeout(30)
         self.file = connection.makefile("rw", encoding="utf-8")
         self.lock = threading.Lock()
+        self.events = []  # as they come: {"event": name, "data": {...}, ...}
         json.loads(self.file.readline())
         self.execute("qmp_capabilities")
 
@@ -103,6 +104,20 @@ class Monitor:
                     raise RuntimeError(f"{command}: {answer['error']['desc']}")
                 if "return" in answer:
                     return answer["return"]
+                self.events.append(answer)
+
+    def wait_for(self, event):
+        """The next event of that name, which may have come already; it is taken from the list."""
+        with self.lock:
+            while True:
+                for found in self.events:
+                    if found["event"] == event:
+                        self.events.remove(found)
+                        return found
+                line = self.file.readline()
+                if not line:
+                    raise EOFError(f"QEMU ended before {event}")
+                self.events.append(json.loads(line))
 
     def human(self, line):
         return self.execute("human-monitor-command", **{"command-line": line})
@@ -124,6 +139,7 @@ class Machine:
     mac: str = "52:54:00:12:34:56"
     icount: str = ""  # "shift=0,sleep=off": the guest's clock is its instructions
     gdb: bool = False  # wait for `debugger` before the first instruction
+    debug_exit: bool = True  # the status of the guest is QEMU's; else it powers off by ACPI
     processor: str = "max"
     emulator: str = "qemu-system-i386"
     extra: tuple = ()
@@ -145,9 +161,10 @@ class Machine:
         folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="importos-vm-"))
         words = f"""{tool(self.emulator)} -nodefaults -no-user-config -display none -no-reboot
             -M {self.machine},accel=tcg -m {self.memory} -cpu {self.processor} -smp 1
-            -device isa-debug-exit,iobase=0xf4,iosize=4
             -chardev stdio,id=serial0,signal=off -serial chardev:serial0"""
         command = words.split() + self._boot(folder)
+        if self.debug_exit:
+            command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         keep = []
         if self.nic is not None:
             backend, descriptors = self.nic.arguments()
