@@ -1,10 +1,13 @@
 // The disk image starts here: boot sector and loader, in front of a compressed image.
 //
-//     sector 0        boot sector: reads the loader behind itself
+//     sector 0        boot sector: reads the loader
 //     sectors 1..n    loader: memory map, payload to high memory, protected mode, inflate, jump;
 //                     at its end the command line stored by the build
 //     then            payload: the flat image of the ELF, its branches made absolute, raw deflate
 //                     (RFC 1951)
+//
+// Loader and payload may lie elsewhere on the disk, behind a partition table say, and sectors may
+// have 2048 bytes: on a CD, El Torito without emulation, the BIOS loads the first of them.
 //
 // The BIOS (any with INT 13h extensions) loads sector 0 at 0x7c00 and jumps there.  The image gets
 // what a multiboot loader hands over (0.6.96): eax = magic, ebx = information with memory map and
@@ -22,7 +25,6 @@
 #define MAP_ENTRY    24
 #define MAP_END      0x7f0
 #define BOUNCE       0x10000
-#define CHUNK        64                         // sectors; every BIOS can read 127
 #define IMAGE        0x100000
 #define HASH_FACTOR  0x9e3779b1                 // odd: each step is a bijection of the sum
 
@@ -34,11 +36,17 @@ start:
 
     .balign 4
 header:                                         // tools/image/disk.py writes these, in this order
-loader_sectors:  .word 0
+packet:          .word 0                        // INT 13h's disk address packet: its size,
+packet_count:    .word 0                        // sectors of the loader,
+packet_to:       .word 0, 0                     // offset and segment,
+packet_lba:      .long 0, 0                     // where they lie
 entry:           .long 0
 payload_first:   .long 0                        // LBA
 payload_sectors: .long 0
+chunk:           .long 0                        // 32 KB in sectors: every BIOS can read 127
+sector_shift:    .long 0                        // binary logarithm of a sector's words
 payload_address: .long 0
+payload_end:     .long 0
 payload_hash:    .long 0
 command_line:    .long 0
 calls_length:    .long 0
@@ -60,8 +68,6 @@ calls_length:    .long 0
     jc fail
     cmpw $0xaa55, %bx
     jne fail
-    movw loader_sectors, %ax
-    movw %ax, packet_count
     call read
     jmp loader
 
@@ -107,12 +113,6 @@ say:
 2:  ret
 
 drive:      .byte 0
-    .balign 4
-packet:     .byte 16, 0
-packet_count: .word 0
-packet_to:  .word 0x7e00, 0                     // offset, segment
-packet_lba: .long 1, 0
-
 name:       .asciz "ImportOS: "
 no_lba:     .asciz "the BIOS cannot read this disk by LBA\r\n"
 bad_disk:   .asciz "the disk cannot be read\r\n"
@@ -157,9 +157,7 @@ next_region:
     movw %di, map_length
 
 // The region at 1 MiB has to hold image and payload.
-    movl payload_sectors, %edx
-    shll $9, %edx
-    addl payload_address, %edx
+    movl payload_end, %edx
     movw $MAP, %si
     addw %si, %di
 1:  cmpw %di, %si
@@ -189,16 +187,19 @@ next_chunk:
     movl payload_sectors, %ecx
     testl %ecx, %ecx
     jz loaded
-    cmpl $CHUNK, %ecx
+    cmpl chunk, %ecx
     jbe 1f
-    movl $CHUNK, %ecx
+    movl chunk, %ecx
 1:  movw %cx, packet_count
     pushal                                      // the BIOS may use all of them
     call read
     popal
     subl %ecx, payload_sectors
     addl %ecx, packet_lba
-    shll $7, %ecx                               // sectors to words
+    movl %ecx, %eax
+    movb sector_shift, %cl
+    shll %cl, %eax
+    xchgl %eax, %ecx                            // words
     pushl %ecx
     movl sum, %eax
     xorw %si, %si

@@ -155,8 +155,12 @@ def test_header_is_the_one_of_the_boot_sector():
     source = (SOURCES / "boot.S").read_text()
     fields = source[source.index("header:") : source.index("1:  cli")]
     sizes = {".word": "H", ".long": "I"}
-    drawn = "<" + "".join(sizes[kind] for kind in re.findall(r":\s+(\.\w+) 0", fields))
-    assert drawn == disk.HEADER.format
+    drawn = "<"
+    for kind, values in re.findall(r":\s+(\.\w+) (0(?:, 0)*)", fields):
+        drawn += sizes[kind] * len(values.split(","))
+    assert struct.Struct(drawn).size == disk.HEADER.size
+    assert drawn.replace("I" * 12, "12I") == disk.HEADER.format
+    assert len(disk.Header._fields) == len(drawn) - 1
 
 
 # Images.
@@ -169,30 +173,31 @@ def hello(image):
 
 def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
     data = (hello / "hello.img").read_bytes()
-    loader, entry, first, sectors, address, total, line, calls = disk.HEADER.unpack_from(
-        data, disk.HEADER_OFFSET
-    )
+    header = disk.Header.read(data)
+    first, calls = header.payload_first, header.calls_length
     assert data[510:512] == b"\x55\xaa"
     assert data[440:510] == bytes(70), "room for signature and partitions"
-    assert first == loader + 1
-    assert len(data) >= disk.SMALLEST
-    payload = data[first * 512 :][: sectors * 512]
-    assert disk.checksum(payload) == total
+    assert (header.packet, header.loader_to, header.loader_first) == (16, 0x7E00, 1)
+    assert first == header.loader_sectors + 1
+    assert len(data) % disk.MEBIBYTE == 0
+    payload = data[first * 512 :][: header.payload_sectors * 512]
+    assert disk.checksum(payload) == header.payload_hash
     elf = Elf(hello / "hello.elf")
     start, flat = elf.flat()
     assert relative(unpack(payload), calls) == flat
-    assert (start, entry) == (disk.IMAGE, elf.entry)
-    assert address >= start + len(flat) and address % 4096 == 0
-    assert data[line - disk.LOAD] == 0, "no command line"
+    assert (start, header.entry) == (disk.IMAGE, elf.entry)
+    assert header.payload_address >= start + len(flat) and header.payload_address % 4096 == 0
+    assert header.payload_end == header.payload_address + len(payload)
+    assert data[header.command_line - disk.LOAD] == 0, "no command line"
     assert disk.loader_size(hello / "hello.img") == first * 512 <= 3072
     used = disk.bytes_used(hello / "hello.img")
-    assert not any(data[used:]) and used <= (first + sectors) * 512
+    assert not any(data[used:]) and used <= (first + header.payload_sectors) * 512
 
 
 def test_the_hole_at_the_end_costs_nothing(tmp_path):
     disk.write_sparse(tmp_path / "x.img", b"x" * 1000)
     state = (tmp_path / "x.img").stat()
-    assert state.st_size == disk.SMALLEST
+    assert state.st_size == disk.MEBIBYTE
     assert state.st_blocks * 512 < 20000
 
 

@@ -2,15 +2,17 @@
 
     image = disk_image(elf_path, loader_bytes, command_line="log=debug")
     write_sparse(path, image)
+    moved(image, lba)           # the same, to be read from elsewhere on a disk (or CD)
     bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
 
 The layout is drawn in port/disk/boot.S.  The payload is raw deflate (RFC 1951), made by libdeflate
 at its slowest level, after a filter for branches; docs/build.md has the numbers for these choices.
-Left out: other formats, which qemu-img makes from the raw image.
+Left out: other formats, which tools/image/formats makes from this one.
 """
 
 import struct
 from pathlib import Path
+from typing import NamedTuple
 
 import deflate
 
@@ -20,13 +22,47 @@ from tools.image.elf import Elf
 SECTOR = 512
 LOAD = 0x7C00  # where the BIOS puts the loader's first sector
 IMAGE = 0x100000  # where the image is linked to run
-HEADER = struct.Struct("<HIIIIIII")  # port/disk/boot.S, `header`
 HEADER_OFFSET = 4
+CHUNK = 32768  # what is read at once
 BOUNCE = 0x10000
 CALL, JUMP = 0xE8, 0xE9
 
-# SeaBIOS takes a virtio-blk disk of less than one cylinder (16 heads of 63 sectors) for a floppy.
-SMALLEST = 16 * 63 * SECTOR + SECTOR
+# SeaBIOS takes a virtio-blk disk of less than one cylinder (16 heads of 63 sectors) for a floppy;
+# VDI, VHD and clouds count in these.
+MEBIBYTE = 1 << 20
+
+
+class Header(NamedTuple):
+    """What the boot sector is told: `header` in port/disk/boot.S."""
+
+    packet: int = 16
+    loader_sectors: int = 0
+    loader_to: int = 0
+    loader_segment: int = 0
+    loader_first: int = 0
+    loader_first_high: int = 0
+    entry: int = 0
+    payload_first: int = 0
+    payload_sectors: int = 0
+    chunk: int = 0
+    sector_shift: int = 0
+    payload_address: int = 0
+    payload_end: int = 0
+    payload_hash: int = 0
+    command_line: int = 0
+    calls_length: int = 0
+
+    @classmethod
+    def read(cls, image):
+        return cls(*HEADER.unpack_from(image, HEADER_OFFSET))
+
+    def written(self, image):
+        """The image with this header."""
+        end = HEADER_OFFSET + HEADER.size
+        return image[:HEADER_OFFSET] + HEADER.pack(*self) + image[end:]
+
+
+HEADER = struct.Struct("<HHHH12I")
 
 
 def compress(data):
@@ -64,40 +100,56 @@ def checksum(data):
     return total
 
 
-def disk_image(elf_path, loader, command_line=""):
-    """The bytes of a bootable disk, without the padding at its end."""
+def disk_image(elf_path, loader, command_line="", sector=SECTOR):
+    """The bytes of a bootable disk, without the padding at its end.
+
+    `sector` is 2048 for a CD.  The firmware loads the first sector.
+    """
     elf = Elf(elf_path)
     start, flat = elf.flat()
     if start != IMAGE:
         raise ValueError(f"{elf_path} is linked at {start:#x}, the loader puts it at {IMAGE:#x}")
-    loader = _sectors(loader + _text(command_line))
+    loader += _text(command_line)
+    command_line_at = LOAD + loader.rindex(_text(command_line))
+    loader = _sectors(loader, sector)
     if LOAD + len(loader) > BOUNCE:
         raise UserError("the command line is too long for the loader")
     calls = elf.section(".text").size
-    payload = _sectors(compress(absolute(flat, calls)))
-    command_line_at = LOAD + loader.rindex(_text(command_line))
+    payload = _sectors(compress(absolute(flat, calls)), sector)
     # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
     payload_at = -(-(IMAGE + len(flat) + 16) // 4096) * 4096
-    first = len(loader) // SECTOR
-    header = HEADER.pack(
-        first - 1,
-        elf.entry,
-        first,
-        len(payload) // SECTOR,
-        payload_at,
-        checksum(payload),
-        command_line_at,
-        calls,
+    first = len(loader) // sector
+    header = Header(
+        loader_sectors=first - 1,
+        loader_to=LOAD + sector,
+        loader_first=1,
+        entry=elf.entry,
+        payload_first=first,
+        payload_sectors=len(payload) // sector,
+        chunk=CHUNK // sector,
+        sector_shift=(sector // 4).bit_length() - 1,
+        payload_address=payload_at,
+        payload_end=payload_at + len(payload),
+        payload_hash=checksum(payload),
+        command_line=command_line_at,
+        calls_length=calls,
     )
-    end = HEADER_OFFSET + HEADER.size
-    return loader[:HEADER_OFFSET] + header + loader[end:] + payload
+    return header.written(loader) + payload
+
+
+def moved(image, lba):
+    """An image whose loader and payload are read from `lba` on instead of sector 1."""
+    header = Header.read(image)
+    by = lba - header.loader_first
+    header = header._replace(loader_first=lba, payload_first=header.payload_first + by)
+    return header.written(image)
 
 
 def write_sparse(path, image):
-    """Write an image, padded with a hole to what every firmware accepts."""
+    """Write an image, padded with a hole to whole mebibytes."""
     with open(path, "wb") as file:
         file.write(image)
-        file.truncate(max(SMALLEST, len(image)))
+        file.truncate(-(-len(image) // MEBIBYTE) * MEBIBYTE)
 
 
 def bytes_used(path):
@@ -108,14 +160,12 @@ def bytes_used(path):
 def loader_size(path):
     """Bytes of boot sector, loader and command line of an image."""
     with open(path, "rb") as file:
-        file.seek(HEADER_OFFSET)
-        _, _, first, *_ = HEADER.unpack(file.read(HEADER.size))
-    return first * SECTOR
+        return Header.read(file.read(SECTOR)).payload_first * SECTOR
 
 
 def _text(command_line):
     return command_line.encode("ascii") + b"\0"
 
 
-def _sectors(data):
-    return data + bytes(-len(data) % SECTOR)
+def _sectors(data, sector):
+    return data + bytes(-len(data) % sector)
