@@ -10,17 +10,15 @@ from micropython import const
 
 from net.config import TCP_WINDOW_SHIFT
 from net.tcp import cookies
-from net.tcp.establish import number
 from net.tcp.segment import pseudo
 from net.tcp.voice import identity
-from net.tcp.words import flag, put, stamp, word
-
-# The header (see header.py).
-SYN = const(0x02)
-ACK = const(0x10)
+from net.tcp.words import flag, put, word
 
 # The block (see block.py).
 B_FLAGS = const(11)
+SND_UNA = const(13)
+SND_NXT = const(14)
+SND_MAX = const(15)
 ISS = const(19)
 RCV_NXT = const(20)
 RCV_ADV = const(21)
@@ -31,7 +29,6 @@ PEER_MSS = const(29)
 TS_RECENT = const(33)
 TS_OFFSET = const(35)
 LAST_ACK = const(36)
-IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 SACK_OK = const(0x4)
 SCALED = const(0x8)
@@ -48,24 +45,22 @@ SEG_OPTIONS = const(77)
 HAS_TIMESTAMPS = const(8)
 OUT_TS_ECHO = const(3)
 
-# Words of a listener's cells (see connection.py); what halfopen.judge says.
+# Of a stamp (see cookies.py).
+SCALE_BITS = const(15)
+WITH_SACK = const(16)
+WITH_ECN = const(32)
+
 MASK = const(0x3FFFFFFF)
 
 
 @micropython.viper
-def forgotten(block: ptr32, state: ptr32, peer: ptr32, cookie: ptr32):
+def forgotten(block: ptr32, state: ptr32):
     """What a cookie's third segment says about its first two."""
     block[IRS] = state[SEG_SEQ] - 1
     block[RCV_NXT] = state[SEG_SEQ]
     block[RCV_ADV] = state[SEG_SEQ]
     block[LAST_ACK] = state[SEG_SEQ]
     block[ISS] = state[SEG_ACK] - 1
-    peer[0] = block[IRS]
-    cookie[0] = block[ISS]
-
-
-def address(block, at):
-    return block[at : at + (16 if word(block, B_FLAGS) & IS_IP6 else 4)]
 
 
 class Baker:
@@ -77,45 +72,39 @@ class Baker:
         self.count = tcp.turn.count
         self.options = tcp.arrive.options
         self.isn = tcp.isn
+        self.ends = tcp.isn.state
         self.cookies = tcp.cookies
         self.voice = voice
         self.out = bytearray(8)
-        self.peer = bytearray(4)
-        self.cookie = bytearray(4)
         self.baked_at = -1
         self.welcome = None
+        # Functions and methods as slots: a call from viper finds them at once.
+        self.make = self.cookies.make
+        self.stamp = cookies.stamp
 
-    def bake(self, block):
-        """Make the SYN-ACK one that can be forgotten."""
-        now = word(self.state, NOW)
-        self.peer[:] = block[4 * IRS : 4 * IRS + 4]
-        self.cookies.make(
-            address(block, 0),
-            block[34] << 8 | block[35],
-            address(block, 16),
-            block[32] << 8 | block[33],
-            self.peer,
-            word(block, PEER_MSS),
-            now,
-            self.out,
-        )
-        flags = word(block, B_FLAGS)
-        self.out[4:8] = block[4 * TS_OFFSET : 4 * TS_OFFSET + 4]
-        number(block, self.out)
+    @micropython.viper
+    def bake(self, block_):
+        """Make the SYN-ACK one that can be forgotten; isn.py has just hashed its ends."""
+        block = ptr32(block_)
+        state = ptr32(self.state)
+        now = state[NOW]
+        self.make(self.ends, block_, now)
+        block[SND_UNA] = block[ISS]
+        block[SND_NXT] = block[ISS]
+        block[SND_MAX] = block[ISS]
+        flags = block[B_FLAGS]
         if flags & TIMESTAMPS:
-            kept = cookies.SCALE_BITS
+            kept = int(SCALE_BITS)
             if flags & SCALED:
-                kept = word(block, SND_SCALE)
+                kept = block[SND_SCALE]
             if flags & SACK_OK:
-                kept |= cookies.WITH_SACK
+                kept |= WITH_SACK
             if flags & ECN:
-                kept |= cookies.WITH_ECN
-            offset = block[4 * TS_OFFSET : 4 * TS_OFFSET + 4]
-            cookies.stamp(now, offset, kept, self.out)
-            stamp(block, self.out, now)
+                kept |= WITH_ECN
+            self.stamp(block_, kept, now)
         else:
-            flag(block, SCALED | SACK_OK | ECN, 0)
-        self.count(_COOKIES_SENT)
+            block[B_FLAGS] = flags & ~(SCALED | SACK_OK | ECN)
+        state[_COOKIES_SENT] += 1
         self.baked_at = now
 
     def cookies_out(self):
@@ -128,17 +117,10 @@ class Baker:
             return False
         block = self.voice.block
         identity(block, packet.buffer)
-        forgotten(block, self.state, self.peer, self.cookie)
+        forgotten(block, self.state)
         now = word(self.state, NOW)
-        mss = self.cookies.check(
-            address(block, 0),
-            block[34] << 8 | block[35],
-            address(block, 16),
-            block[32] << 8 | block[33],
-            self.peer,
-            self.cookie,
-            now,
-        )
+        self.isn.of_block(block, now, self.out)
+        mss = self.cookies.check(self.ends, block, now)
         if not mss:
             self.count(_COOKIE)
             return False
@@ -147,23 +129,22 @@ class Baker:
             return True
         block = connection.block
         identity(block, packet.buffer)
-        forgotten(block, self.state, self.peer, self.cookie)
+        forgotten(block, self.state)
         pseudo(block)
         put(block, PEER_MSS, mss)
         if word(self.state, SEG_OPTIONS) & HAS_TIMESTAMPS:
-            # The offset depends on addresses and ports only, so it can be had again.
-            self.isn.of_block(block, now, self.out)
+            # The offset depends on addresses and ports only: isn.py has said it again.
             block[4 * TS_OFFSET : 4 * TS_OFFSET + 4] = self.out[4:8]
             kept = cookies.unstamp(self.options[4 * OUT_TS_ECHO : 4 * OUT_TS_ECHO + 4])
             flag(block, TIMESTAMPS, 1)
             block[4 * TS_RECENT : 4 * TS_RECENT + 4] = self.options[8:12]
-            if kept & cookies.SCALE_BITS != cookies.SCALE_BITS:
+            if kept & SCALE_BITS != SCALE_BITS:
                 flag(block, SCALED, 1)
-                put(block, SND_SCALE, kept & cookies.SCALE_BITS)
+                put(block, SND_SCALE, kept & SCALE_BITS)
                 put(block, RCV_SCALE, TCP_WINDOW_SHIFT)
-            if kept & cookies.WITH_SACK:
+            if kept & WITH_SACK:
                 flag(block, SACK_OK, 1)
-            if kept & cookies.WITH_ECN:
+            if kept & WITH_ECN:
                 flag(block, ECN, 1)
         self.count(_COOKIES_ACCEPTED)
         self.welcome(packet, connection, 0)

@@ -1,15 +1,14 @@
 """SYN cookies: a handshake that is remembered by its peer.  RFC 4987 section 3.6.
 
     cookies = Cookies(key)                     16 random bytes of their own
-    cookies.make(local, port, remote, remote_port, peer, mss, now, out)
-                        out[0]: the initial sequence number of our SYN-ACK (32 bits, host order)
-    mss = cookies.check(local, port, remote, remote_port, peer, number, now)
-                        the MSS that the cookie stands for, or 0: it is none of ours, or too old
-    stamp(now, offset, options, out)           out[0]: TSval whose low six bits are the options
+    cookies.make(ends, block, now)             let ISS of a block be one
+    mss = cookies.check(ends, block, now)      the MSS that ISS stands for, or 0: it is none of
+                                               ours, or too old
+    stamp(block, options, now)                 let the low six bits of TSval be the options
     options = unstamp(echo)                    scale (15: none) | WITH_SACK | WITH_ECN
 
-`peer` and `number` are buffers of 4 bytes, host order: the peer's initial sequence number, and the
-number that it acknowledges less one.  A cookie is
+`ends` is what isn.py has made of addresses and ports with its own key, 64 bits, so a cookie costs
+two blocks of SipHash more than a number.  The block has IRS, and for `make` PEER_MSS.  A cookie is
 
     slot modulo 32 (5 bits)  |  index of the MSS (3 bits)  |  24 bits of SipHash of all that
 
@@ -28,10 +27,16 @@ from net.tcp.siphash import schedule, siphash
 # RFC 9293's default, its IPv6 counterpart, what tunnels leave, Ethernet's, jumbo frames.
 SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8940)
 
+# The block (see block.py).
+ISS = const(19)
+IRS = const(22)
+PEER_MSS = const(29)
+TS_OFFSET = const(35)
+
+LARGEST = const(7)  # index of the last of SIZES
 SLOT_SHIFT = const(16)
 LIFETIME = const(1)  # slots that may have passed
-MESSAGE = const(48)
-NOTHING = bytes(MESSAGE)
+LENGTH = const(13)  # of what is hashed
 
 # `stamp`: the low six bits of a timestamp.
 SCALE_BITS = const(15)  # 15: no window scaling
@@ -41,27 +46,10 @@ LOW_BITS = const(63)
 
 
 @micropython.viper
-def _seal(state: ptr32, top: int, out: ptr32):
-    """`top`: slot and index, eight bits."""
-    out[0] = top << 24 | state[0] & 0xFFFFFF
-
-
-@micropython.viper
-def _equal(a: ptr32, b: ptr32) -> int:
-    if a[0] == b[0]:
-        return 1
-    return 0
-
-
-@micropython.viper
-def stamp(now: int, offset: ptr32, options: int, out: ptr32):
-    """The timestamp before `now` + offset whose low bits are `options`."""
-    out[0] = now + offset[0]
-    value = out[0] & ~LOW_BITS | options
-    out[1] = out[0] - value
-    if out[1] < 0:
-        value -= LOW_BITS + 1
-    out[0] = value
+def stamp(block: ptr32, options: int, now: int):
+    """Let our clock be the last one before now + TS_OFFSET whose low bits are `options`."""
+    clock = now + block[TS_OFFSET]
+    block[TS_OFFSET] -= (clock - options) & LOW_BITS
 
 
 @micropython.viper
@@ -73,37 +61,40 @@ def unstamp(echo: ptr32) -> int:
 class Cookies:
     def __init__(self, key):
         self.start = schedule(key)
-        self.message = bytearray(MESSAGE)
+        self.message = bytearray(16)
         self.state = bytearray(32)
-        self.right = bytearray(4)
+        self.hash = siphash
+        self.bake = self.bake
 
-    def hash(self, local, port, remote, remote_port, peer, top):
-        message = self.message
-        message[:] = NOTHING
-        message[0 : len(local)] = local
-        message[16 : 16 + len(remote)] = remote
-        message[32] = port >> 8
-        message[33] = port & 0xFF
-        message[34] = remote_port >> 8
-        message[35] = remote_port & 0xFF
-        message[36:40] = peer
-        message[40] = top
-        siphash(self.start, self.state, message, 44)
+    @micropython.viper
+    def bake(self, ends: ptr32, block: ptr32, top: int, right: ptr32):
+        """right[0]: the cookie; `top`: slot and index, eight bits."""
+        message = ptr32(self.message)
+        message[0] = ends[0]
+        message[1] = ends[1]
+        message[2] = block[IRS]
+        message[3] = top
+        self.hash(self.start, self.state, self.message, LENGTH)
+        right[0] = top << 24 | ptr32(self.state)[0] & 0xFFFFFF
 
-    def make(self, local, port, remote, remote_port, peer, mss, now, out):
-        index = len(SIZES) - 1
-        while index and SIZES[index] > mss:
+    @micropython.viper
+    def make(self, ends, block, now: int):
+        sizes = SIZES
+        words = ptr32(block)
+        index = int(LARGEST)
+        while index != 0 and int(sizes[index]) > words[PEER_MSS]:
             index -= 1
         top = (now >> SLOT_SHIFT & 31) << 3 | index
-        self.hash(local, port, remote, remote_port, peer, top)
-        _seal(self.state, top, out)
+        self.bake(ends, block, top, self.message)
+        words[ISS] = ptr32(self.message)[0]
 
-    def check(self, local, port, remote, remote_port, peer, number, now):
-        top = number[3]
+    @micropython.viper
+    def check(self, ends, block, now: int) -> int:
+        words = ptr32(block)
+        top = words[ISS] >> 24 & 0xFF
         if ((now >> SLOT_SHIFT) - (top >> 3)) & 31 > LIFETIME:
             return 0
-        self.hash(local, port, remote, remote_port, peer, top)
-        _seal(self.state, top, self.right)
-        if not _equal(self.right, number):
+        self.bake(ends, block, top, self.message)
+        if ptr32(self.message)[0] != words[ISS]:
             return 0
-        return SIZES[top & 7]
+        return int(SIZES[top & 7])

@@ -96,12 +96,6 @@ def fin_sent(block: ptr32):
 
 
 @micropython.viper
-def stamp(block: ptr32, out: ptr32, now: int):
-    """Let the next segment's timestamp be out[0]."""
-    block[TS_OFFSET] = out[0] - now
-
-
-@micropython.viper
 def later_stamps(block: ptr32):
     """The machine's milliseconds have begun again."""
     block[TS_OFFSET] += 0x20000000

@@ -4,6 +4,7 @@
     python3 -m tests.support.profile build/echo/echo.elf 7 [HEX]     datagrams to port 7
     python3 -m tests.support.profile build/http/http.elf http        GET / on one connection
     python3 -m tests.support.profile build/http/http.elf visit       each on a connection of its own
+    python3 -m tests.support.profile build/http/http.elf syn         SYNs of nobody, by cookies
     ... callers     for each function of Python, with what C does for it
     ... offloads    the device takes checksums and segmentation
 
@@ -21,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import vm, web
+from tests.support import syns, vm, web
 from tests.support.instructions import ADDRESS, KERNEL, MAC, STATIC, Lab
 from tests.support.namespace import Namespace
 
@@ -75,7 +76,10 @@ def asker(lab, what, payload):
         visit = web.visitor(lab, timeout=0.5)
         lab.first(visit)
         return visit if what == "visit" else web.getter(lab)
-    ask = lab.pinger() if what == "ping" else lab.asker(int(what), [payload])
+    if what == "syn":
+        ask = syns.spoofer(lab)
+    else:
+        ask = lab.pinger() if what == "ping" else lab.asker(int(what), [payload])
     lab.first(ask)
     return ask
 

@@ -4,22 +4,30 @@ import struct
 
 import pytest
 
+from net.tcp import block as layout
 from net.tcp import cookies
 
-LOCAL, REMOTE = b"\x0a\0\0\2", b"\x0a\0\0\1"
 KEY = bytes(range(16))
 SLOT = 1 << cookies.SLOT_SHIFT
-PEER = struct.pack("<I", 0x89ABCDEF)
+PEER = 0x89ABCDEF
+ENDS = b"12345678"  # what isn.py says of addresses and ports
+
+
+def block(**words):
+    made = bytearray(layout.SIZE)
+    for name, value in words.items():
+        struct.pack_into("<I", made, 4 * getattr(layout, name), value)
+    return made
 
 
 def make(keeper, now=0, mss=1460, peer=PEER):
-    out = bytearray(4)
-    keeper.make(LOCAL, 80, REMOTE, 1234, peer, mss, now, out)
-    return bytes(out)
+    made = block(IRS=peer, PEER_MSS=mss)
+    keeper.make(ENDS, made, now)
+    return struct.unpack_from("<I", made, 4 * layout.ISS)[0]
 
 
-def check(keeper, cookie, now=0, peer=PEER, remote_port=1234, remote=REMOTE):
-    return keeper.check(LOCAL, 80, remote, remote_port, peer, cookie, now)
+def check(keeper, cookie, now=0, peer=PEER, ends=ENDS):
+    return keeper.check(ends, block(IRS=peer, ISS=cookie), now)
 
 
 @pytest.mark.parametrize(
@@ -46,20 +54,21 @@ def test_rfc4987_3_6_a_cookie_is_good_for_two_slots(begin):
 def test_rfc4987_3_6_a_cookie_belongs_to_one_connection_and_one_key():
     keeper = cookies.Cookies(KEY)
     cookie = make(keeper)
-    assert check(keeper, cookie, peer=struct.pack("<I", 0x89ABCDEE)) == 0
-    assert check(keeper, cookie, remote_port=1235) == 0
-    assert check(keeper, cookie, remote=b"\x0a\0\0\3") == 0
+    assert check(keeper, cookie) == 1460
+    assert check(keeper, cookie, peer=PEER - 1) == 0
+    assert check(keeper, cookie, ends=b"12345679") == 0
+    assert check(keeper, cookie, ends=b"02345678") == 0
     assert check(cookies.Cookies(bytes(16)), cookie) == 0
 
 
 def test_rfc4987_a_guess_is_hardly_ever_right():
     keeper = cookies.Cookies(KEY)
-    cookie = struct.unpack("<I", make(keeper))[0]
+    cookie = make(keeper)
     for bit in range(32):
-        assert check(keeper, struct.pack("<I", cookie ^ 1 << bit)) == 0
+        assert check(keeper, cookie ^ 1 << bit) == 0
     right = 0
     for guess in range(3000):
-        right += check(keeper, struct.pack("<I", guess * 2654435761 & 0xFFFFFFFF)) != 0
+        right += check(keeper, guess * 2654435761 & 0xFFFFFFFF) != 0
     assert right == 0
 
 
@@ -68,8 +77,8 @@ def test_rfc4987_a_guess_is_hardly_ever_right():
 @pytest.mark.parametrize("offset", [0, 0xFFFFFFFF, 0x80000001])
 def test_rfc4987_the_timestamp_carries_scale_and_sack(options, now, offset):
     """As Linux does; the stamp never runs ahead of the clock."""
-    out = bytearray(8)
-    cookies.stamp(now, struct.pack("<I", offset), options, out)
-    stamp = struct.unpack("<I", out[:4])[0]
+    made = block(TS_OFFSET=offset)
+    cookies.stamp(made, options, now)
+    stamp = now + struct.unpack_from("<I", made, 4 * layout.TS_OFFSET)[0] & 0xFFFFFFFF
     assert 0 <= (now + offset - stamp) & 0xFFFFFFFF < 64
-    assert cookies.unstamp(out) == options
+    assert cookies.unstamp(struct.pack("<I", stamp)) == options
