@@ -7,6 +7,7 @@
     closure.features    {feature: "FILE:LINE" that asks for it}, see cmodules.FEATURES
     closure.settings    {name: "FILE:LINE"} of the run-time settings the image reads
     closure.config()    text of image_config.h, equal for images that can share all C objects
+    closure.shaken      what of the frozen modules is left out (shake.py): texts, constants, removed
 
 The law: what is imported is in the image, and nothing else is.
 - An import under `try` with `except ImportError` is optional.  Where everything in the `try` is
@@ -27,6 +28,7 @@ The law: what is imported is in the image, and nothing else is.
   names (`ujson`) are the modules without the `u`.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
+- BUSES are in where the setting `bus` asks for them.
 
 Neighbours: cmodules.py and cloud.py (tables), needs.py (the generated module `image`), report.py
 (tells it all).
@@ -43,6 +45,7 @@ from pathlib import Path
 
 from tools.errors import UserError, at
 from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, INSTEAD, MODULES, NAMES
+from tools.image.shake import Shaken, Source, shake
 
 START = "runtime.boot"
 HOST_ONLY = frozenset({"build", "docs", "port", "tests", "tools"})
@@ -53,6 +56,8 @@ COMPANIONS = {
     "net.tcp": ("drivers.virtio.net.offload", "net.urgent"),
     "runtime.csprng": ("drivers.virtio.rng",),
 }
+# `--set bus=mmio`: devices without PCI, which the image cannot know that it will meet.
+BUSES = {"pci": (), "mmio": (("drivers.virtio.mmio", "drivers.virtio.transport"),)}
 # Who reads an attribute of this name, of something called `inet` or, outside of the system, of
 # anything, adds to a module of the image a part that the module looks for by name.
 KNOWLEDGE = {"net.stack": "net.knowledge", "net.dhcp.message": "net.dhcp.facts"}
@@ -111,6 +116,7 @@ class Closure:
     builtin: dict
     features: dict
     settings: dict
+    shaken: Shaken
 
     def config(self, development=False):
         """The text of image_config.h: one line for every switch, on or off."""
@@ -227,13 +233,32 @@ def show(path):
         return str(path)
 
 
-def follow(service, root, micropython, generated=None, start=START, packages=(), parts=()):
+def follow(
+    service, root, micropython, generated=None, start=START, packages=(), parts=(), whole=True
+):
     """The closure of `start` and of every generated module ({name: source text}).
 
     `packages`: what packages.provide gives: modules of others in the folder of each.  `parts`:
-    (module, the module that it is for, or None), such as cloud.PARTS.
+    (module, the module that it is for, or None), such as cloud.PARTS.  `whole`: modules stay as
+    they are; otherwise what nobody uses is left out of them, then what nobody imports any more.
     """
-    walk = _Walk(service, Path(root), Path(micropython), generated or {}, packages)
+    shaken = Shaken({}, {}, 0)
+    places = Path(root), Path(micropython), generated or {}, packages
+    walk = _walked(_Walk(service, *places, {}), start, parts)
+    if not whole:
+        shaken = shake(walk.sources(), {(start, "main")})
+        walk = _walked(_Walk(service, *places, shaken.texts), start, parts)
+    return Closure(
+        service,
+        dict(sorted(walk.frozen.items())),
+        {name: sorted(who) for name, who in sorted(walk.builtin.items())},
+        dict(sorted(walk.features.items())),
+        dict(sorted(walk.settings.items())),
+        shaken,
+    )
+
+
+def _walked(walk, start, parts):
     walk.require(start, "(start)")
     for name in walk.generated:
         walk.require(name, "(start)")
@@ -244,24 +269,23 @@ def follow(service, root, micropython, generated=None, start=START, packages=(),
     if users and not STACKS & set(walk.frozen):
         walk.require(DEFAULT_STACK, min(users))
         walk.run()
-    walk.add(parts)
+    bus = walk.compiled_settings().get("bus", "pci")
+    if bus not in BUSES:
+        raise UserError(f"--set bus={bus}: expected one of {', '.join(BUSES)}")
+    walk.settings["bus"] = "tools/image/closure.py"
+    walk.add((*parts, *BUSES[bus]))
     for part, user in walk.parts():
         walk.require(part, user)
     walk.run()
-    return Closure(
-        service,
-        dict(sorted(walk.frozen.items())),
-        {name: sorted(who) for name, who in sorted(walk.builtin.items())},
-        dict(sorted(walk.features.items())),
-        dict(sorted(walk.settings.items())),
-    )
+    return walk
 
 
 class _Walk:
     """The work list of `follow`: modules found, not yet read."""
 
-    def __init__(self, service, root, micropython, generated, packages):
+    def __init__(self, service, root, micropython, generated, packages, texts):
         self.root, self.micropython, self.generated = root, micropython, generated
+        self.texts = {**texts, **generated}  # of modules that are not as their files
         self.places = [(root, lambda top: top not in HOST_ONLY)]
         if service.folder != root:
             top_name = service.module.partition(".")[0]
@@ -361,8 +385,20 @@ class _Walk:
     def tree(self, name):
         if name not in self.trees:
             path, _ = self.find(name)
-            self.trees[name] = parse(path, self.generated.get(name))
+            self.trees[name] = parse(path, self.texts.get(name))
         return self.trees[name]
+
+    def sources(self):
+        """The modules as shake.py wants them."""
+        return {
+            name: Source(
+                self.texts[name] if name in self.texts else module.path.read_text(),
+                self.tree(name),
+                name.partition(".")[0] in SYSTEM or self.of_library(name),
+                module.package,
+            )
+            for name, module in self.frozen.items()
+        }
 
     def of_library(self, name):
         """Whether it is one of the modules that people know."""

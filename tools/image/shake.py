@@ -1,0 +1,368 @@
+"""What nobody uses of the modules of an image: functions, classes, constants, imports.
+
+    shaken = shake(modules, roots)      modules {name: Source}, roots {(module, name)}
+    shaken.texts        {name: text} of the modules that are not as they were, line by line
+    shaken.constants    {name: names}: the constants that other modules read (mpy-cross -X consts=)
+    shaken.removed      how many functions and classes are gone
+
+The law: a word decides.  A function or class at the top of a module of the system, or a method in
+such a class, stays if code that stays mentions its name: as a name in its own module or where it is
+imported, as an attribute or as a string anywhere.  So `getattr(x, "stop")` keeps every `stop`, and
+whoever computes names (`getattr(x, name)`) outside of the system keeps everything: `computes` says
+where.  Modules of others and of the service stay as they are.
+
+- What is not a definition, an import or a constant at the top of a module runs when the module is
+  imported; it stays, and so does what it mentions.
+- `from module import NAME`, where NAME is `const(number)` there, becomes `NAME = const(number)`: no
+  name to look up when the code runs.
+- Lines stay where they are, so tracebacks and the source agree.
+
+Neighbours: closure.py, which then follows what is left; SConstruct.
+Left out: what a live class inherits and overrides without a caller of its name; attributes.
+"""
+
+import ast
+import re
+from dataclasses import dataclass, field
+
+# Methods that MicroPython's C code looks for.
+CALLED_FROM_C = frozenset(
+    """close count default flush ioctl irq key keys main mount open readblocks readinto remove send
+    setblocking sync throw umount value write writeblocks""".split()
+)
+IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+INSPECTORS = frozenset(("dir", "eval", "exec", "globals", "locals", "vars"))
+DYNAMIC = frozenset(("delattr", "getattr", "hasattr", "setattr"))
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module: its text and tree; `ours`: may be changed; `package`: its __init__."""
+
+    text: str
+    tree: ast.Module
+    ours: bool
+    package: bool = False
+
+
+@dataclass
+class Shaken:
+    texts: dict
+    constants: dict
+    removed: int
+    computes: str = ""  # "module:line" of who computes names
+
+
+@dataclass
+class Words:
+    """What a piece of code mentions."""
+
+    names: set = field(default_factory=set)  # of its module
+    attributes: set = field(default_factory=set)  # of anything
+    imports: set = field(default_factory=set)  # (module, name or "*")
+
+
+@dataclass(eq=False)
+class Piece:
+    """What can go: a definition, an imported name or a constant."""
+
+    module: str
+    name: str
+    words: Words
+    node: ast.stmt
+    alias: ast.alias | None = None
+    inside: "Piece | None" = None
+    live: bool = False
+
+
+def shake(modules, roots):
+    for name, source in modules.items():
+        where = "" if source.ours else _computes(source.tree)
+        if where:
+            return Shaken({}, {}, 0, f"{name}:{where}")
+    walk = _Walk(modules)
+    walk.run(roots)
+    texts, removed = {}, 0
+    for name, source in modules.items():
+        dead = [piece for piece in walk.pieces[name] if not piece.live]
+        inlined = walk.inlined.get(name, {})
+        if dead or inlined:
+            text = _rewrite(source, dead, inlined)
+            if text != source.text:
+                texts[name] = text
+                kinds = (*FUNCTIONS, ast.ClassDef)
+                removed += sum(isinstance(piece.node, kinds) for piece in dead)
+    return Shaken(texts, walk.read_elsewhere(), removed)
+
+
+def _computes(tree):
+    """The line where names are computed, "" if nowhere."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name(name), [_, ast.Constant(str()), *_]) if name in DYNAMIC:
+                pass
+            case ast.Call(ast.Name(name)) if name in DYNAMIC or name in INSPECTORS:
+                return str(node.lineno)
+            case ast.Attribute(_, "__dict__"):
+                return str(node.lineno)
+    return ""
+
+
+class _Walk:
+    def __init__(self, modules):
+        self.modules = modules
+        self.constants = {name: constants(source.tree) for name, source in modules.items()}
+        self.pieces, self.by_name, self.by_word = {}, {}, {}
+        self.inlined = {}  # module: {alias: value}
+        self.names, self.words, self.waiting = set(), set(CALLED_FROM_C), []
+        self.fixed = {name: Words() for name in modules}  # what always runs
+        for name, source in modules.items():
+            self.pieces[name] = []
+            if source.ours:
+                self.divide(name, source)
+            else:
+                self.collect(name, source.tree, self.fixed[name])
+
+    # Dividing a module into pieces.
+
+    def divide(self, module, source):
+        for node in source.tree.body:
+            if isinstance(node, FUNCTIONS):
+                self.piece(module, node.name, [node], node)
+            elif isinstance(node, ast.ClassDef):
+                inner = [child for child in node.body if isinstance(child, FUNCTIONS)]
+                rest = [child for child in node.body if not isinstance(child, FUNCTIONS)]
+                rest += node.bases + node.keywords + node.decorator_list
+                whole = self.piece(module, node.name, rest, node)
+                for child in inner:
+                    self.piece(module, child.name, [child], child, inside=whole)
+            elif isinstance(node, ast.ImportFrom) and not any(a.name == "*" for a in node.names):
+                self.divide_import(module, source, node)
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    bound = (alias.asname or alias.name).partition(".")[0]
+                    self.piece(module, bound, [], node, alias)
+            elif _is_plain(node):
+                self.piece(module, node.targets[0].id, [node.value], node)
+            else:
+                self.collect(module, node, self.fixed[module])
+
+    def divide_import(self, module, source, node):
+        base = absolute(module, source.package, node)
+        for alias in node.names:
+            bound = alias.asname or alias.name
+            made = self.piece(module, bound, [], node, alias)
+            value = self.constants.get(base, {}).get(alias.name)
+            if value is None or alias.asname or self.modules[base].package:
+                made.words.imports.add((base, alias.name))
+            else:
+                self.inlined.setdefault(module, {})[made] = value
+
+    def piece(self, module, name, nodes, node, alias=None, inside=None):
+        words = Words()
+        for child in nodes:
+            self.collect(module, child, words)
+        made = Piece(module, name, words, node, alias, inside)
+        self.pieces[module].append(made)
+        self.by_name.setdefault((module, name), []).append(made)
+        self.by_word.setdefault(name, []).append(made)
+        return made
+
+    def collect(self, module, tree, words):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                words.names.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                words.attributes.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if IDENTIFIER.fullmatch(node.value):
+                    words.attributes.add(node.value)
+            elif isinstance(node, ast.ImportFrom):
+                base = absolute(module, self.modules[module].package, node)
+                words.imports.update((base, alias.name) for alias in node.names)
+            elif isinstance(node, ast.Global):
+                words.names.update(node.names)
+
+    # What is reached.
+
+    def run(self, roots):
+        for root in roots:
+            self.name(*root)
+        for module, words in self.fixed.items():
+            self.mention(module, words)
+        for word in CALLED_FROM_C:
+            self.look(self.by_word.get(word, ()))
+        while self.waiting:
+            piece = self.waiting.pop()
+            self.mention(piece.module, piece.words)
+            for child in self.pieces[piece.module]:
+                if child.inside is piece:
+                    self.look([child])
+
+    def mention(self, module, words):
+        for name in words.names:
+            self.name(module, name)
+        for base, name in words.imports:
+            if name == "*":
+                for piece in self.pieces.get(base, ()):
+                    self.name(base, piece.name)
+            self.name(base, name)
+        for word in words.attributes - self.words:
+            self.words.add(word)
+            self.look(self.by_word.get(word, ()))
+
+    def name(self, module, name):
+        if (module, name) not in self.names:
+            self.names.add((module, name))
+            self.look(self.by_name.get((module, name), ()))
+
+    def look(self, pieces):
+        """Those that are reached by now."""
+        for piece in pieces:
+            if piece.live or (piece.inside and not piece.inside.live):
+                continue
+            special = piece.inside and piece.name.startswith("__")
+            named = piece.name in self.words or (piece.module, piece.name) in self.names
+            if special or named:
+                piece.live = True
+                self.waiting.append(piece)
+
+    def read_elsewhere(self):
+        """{module: its constants that others read, or that it reads as attributes}."""
+        return {
+            module: sorted(
+                name
+                for name in assigned_constants(source.tree)
+                if name in self.words or self.imported(module, name)
+            )
+            for module, source in self.modules.items()
+        }
+
+    def imported(self, module, name):
+        """Whether live code imports it; in its own module the compiler knows it."""
+        if not hasattr(self, "live_imports"):
+            words = list(self.fixed.values())
+            words += [p.words for pieces in self.pieces.values() for p in pieces if p.live]
+            self.live_imports = {pair for w in words for pair in w.imports}
+        return bool({(module, name), (module, "*")} & self.live_imports)
+
+
+def absolute(module, package, node):
+    """The module that `from ... import` names."""
+    if not node.level:
+        return node.module
+    parts = module.split(".")
+    keep = len(parts) + package - node.level
+    return ".".join(parts[:keep] + ([node.module] if node.module else []))
+
+
+def constants(tree):
+    """{name: number} of `NAME = const(number)` at the top of a module."""
+    found = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("const"), [value], [])):
+                number = _number(value, found)
+                if number is not None:
+                    found[name] = number
+    return found
+
+
+def assigned_constants(tree):
+    """Names that mpy-cross takes for constants: `NAME = const(...)`, wherever it stands."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("const"), [_], [])):
+                yield name
+
+
+def _number(node, known):
+    """The value of an expression of numbers and of constants, None if it is something else."""
+    for child in ast.walk(node):
+        match child:
+            case ast.Constant(int()) | ast.operator() | ast.unaryop() | ast.expr_context():
+                pass
+            case ast.BinOp() | ast.UnaryOp():
+                pass
+            case ast.Name(name) if name in known:
+                pass
+            case _:
+                return None
+    value = eval(compile(ast.Expression(node), "const", "eval"), {"__builtins__": {}}, dict(known))
+    return value if type(value) is int else None
+
+
+def _is_plain(node):
+    """`NAME = literal`, or a constant: nothing happens but that there is a name."""
+    match node:
+        case ast.Assign([ast.Name()], value):
+            plain = (ast.Constant, ast.Name, ast.operator, ast.unaryop, ast.expr_context)
+            plain += (ast.BinOp, ast.UnaryOp, ast.Tuple)
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+                if value.func.id != "const" or len(value.args) != 1:
+                    return False
+                value = value.args[0]
+            return all(isinstance(child, plain) for child in ast.walk(value))
+    return False
+
+
+# Writing what is left.
+
+
+def _rewrite(source, dead, inlined):
+    lines = source.text.splitlines()
+    gone = {id(piece.node) for piece in dead if not piece.alias}
+    aliases = {}
+    for piece in dead:
+        if piece.alias:
+            aliases.setdefault(id(piece.node), (piece.node, []))[1].append(piece)
+    constants = {}
+    for piece, value in inlined.items():
+        aliases.setdefault(id(piece.node), (piece.node, []))[1].append(piece)
+        if piece.live:
+            constants.setdefault(id(piece.node), []).append(f"{piece.name} = const({value})")
+    for node, pieces in aliases.values():
+        text = _import_without(node, {id(piece.alias) for piece in pieces})
+        parts = ([text] if text else []) + sorted(constants.get(id(node), []))
+        _replace(lines, node, "; ".join(parts), source.tree)
+    _remove(lines, source.tree, gone, "")
+    return "\n".join(lines) + "\n"
+
+
+def _remove(lines, parent, gone, indentation):
+    """Take the definitions out of a body; a body that has nothing else left is `pass`."""
+    left = [node for node in parent.body if id(node) not in gone]
+    first = parent.body[0]
+    for node in parent.body:
+        if id(node) in gone:
+            _replace(lines, node, "", parent)
+        elif isinstance(node, ast.ClassDef):
+            _remove(lines, node, gone, " " * node.body[0].col_offset)
+    if not left and indentation:
+        lines[_start(first) - 1] = indentation + "pass"
+
+
+def _start(node):
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno] + [d.lineno for d in decorators])
+
+
+def _replace(lines, node, text, parent):
+    """Put one line in the place of a statement that has its lines for itself."""
+    start, end = _start(node), node.end_lineno
+    for other in parent.body:
+        if other is not node and start <= other.end_lineno and _start(other) <= end:
+            return  # `a = 1; b = 2`: leave both
+    lines[start - 1] = text
+    lines[start:end] = [""] * (end - start)
+
+
+def _import_without(node, aliases):
+    kept = [alias for alias in node.names if id(alias) not in aliases]
+    if not kept:
+        return ""
+    names = ", ".join(a.name + (f" as {a.asname}" if a.asname else "") for a in kept)
+    if isinstance(node, ast.Import):
+        return f"import {names}"
+    return f"from {'.' * node.level}{node.module or ''} import {names}"
