@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tools import testing
+from tools import deploy, testing
 from tools.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -160,6 +160,8 @@ def _parser():
     hijack.add_argument("program", metavar="PROGRAM", help="path to a Python file")
     hijack.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
 
+    deploy.add_parsers(commands, made, _Parser, SERVICE)
+
     test = commands.add_parser(
         "test",
         help="run the tests: all, some rungs, or what pytest is told",
@@ -202,6 +204,8 @@ def main(arguments):
                 from tools import hijack
 
                 return hijack.run(options)
+            case command if command in deploy.COMMANDS:
+                return deploy.run(options, build)
             case "test":
                 return _module("tools.testing", options.arguments)
             case "bench":

@@ -5,8 +5,8 @@ any: all but `stress`), everything else goes to pytest as it is, so
 `./importos test tests/net/test_udp.py -k port` works.
 
 A rung is a pytest marker that `tests/conftest.py` gives by folder.  A tool that is missing is a
-failure, never a skip: PACKAGES lists what the rungs need beyond what the build needs, and the
-launcher installs it.
+failure, never a skip: PACKAGES lists what the rungs need beyond what the build needs, RUNG_PACKAGES
+what is so large that only one of them should bring it, and the launcher installs it.
 """
 
 import os
@@ -47,6 +47,14 @@ PACKAGES = {
     "wrk": "many HTTP requests at a time",
 }
 
+# Rung -> what only it needs.
+RUNG_PACKAGES = {
+    "glance": {
+        "python3-glance": "the image service of OpenStack",
+        "python3-keystone": "its users and passwords",
+    },
+}
+
 # Rung -> what it shows. The order is the order of the ladder.
 RUNGS = {
     "lint": "layout and obvious mistakes of Python and C",
@@ -57,6 +65,7 @@ RUNGS = {
     "build": "images: what goes in, what is rebuilt, what is refused",
     "dns": "answers compared with another name server",
     "vm": "virtual machines: every way to boot, devices, floods, stops",
+    "glance": "the image service of a real OpenStack, and what is uploaded to it",
     "suite": "MicroPython's own tests in the machine",
     "stress": "the full length of the floods and bursts",
 }
@@ -75,6 +84,20 @@ ALONE = {"suite": "2", "stress": "1"}
 
 
 NO_TESTS = 5  # pytest's exit status when nothing was selected
+
+
+def packages(arguments):
+    """{Debian package: why} for what `main` would run with these arguments."""
+    rungs = [argument for argument in arguments if argument in RUNGS]
+    named = [argument for argument in arguments if argument not in RUNGS]
+    if not rungs:
+        # A path says nothing of rungs but by its folder, as in tests/conftest.py.
+        paths = " ".join(named)
+        rungs = [rung for rung in RUNG_PACKAGES if rung in paths] if named else DEFAULT
+    needed = dict(PACKAGES)
+    for rung in rungs:
+        needed.update(RUNG_PACKAGES.get(rung, {}))
+    return needed
 
 
 def lint():

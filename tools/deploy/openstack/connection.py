@@ -1,0 +1,152 @@
+"""A connection to an OpenStack cloud, and what goes wrong with one in a sentence.
+
+The cloud is named as other clients have it: --os-cloud or OS_CLOUD for one in clouds.yaml, or the
+OS_* variables of an openrc file.  Messages of the cloud are shown as they are, but for secrets:
+what clouds.yaml or OS_* say under a name like `password`, and what looks like a token, becomes
+`***`.
+"""
+
+import contextlib
+import os
+import re
+
+from tools.errors import UserError
+
+SECRET = re.compile(r"pass|secret|token|private|key$", re.IGNORECASE)
+TOKEN = re.compile(r"\bgAAAA[A-Za-z0-9_=-]{20,}")  # Fernet, as Keystone makes them
+SHORTEST_SECRET = 4  # less would blank out ordinary words
+DEADLINE = (10, 60)  # seconds to connect, and without a byte of an answer
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "--os-cloud",
+        metavar="NAME",
+        help="a cloud in clouds.yaml (default: OS_CLOUD, or what OS_AUTH_URL and others say)",
+    )
+
+
+def is_named(options):
+    """Whether anything says which cloud."""
+    return bool(options.os_cloud or os.environ.get("OS_CLOUD") or os.environ.get("OS_AUTH_URL"))
+
+
+class Cloud:
+    """A cloud; `sdk` is openstacksdk's connection, made when it is first used."""
+
+    def __init__(self, options):
+        self.options = options
+        self.name = options.os_cloud or os.environ.get("OS_CLOUD") or "the cloud"
+        self._sdk = None
+        self._secrets = set()
+
+    @property
+    def sdk(self):
+        if self._sdk is None:
+            self._sdk = self._connect()
+        return self._sdk
+
+    def _connect(self):
+        import openstack
+        from openstack.config import loader
+
+        try:
+            config = loader.OpenStackConfig(app_name="importos")
+        except Exception as error:
+            raise UserError(f"clouds.yaml: {first_line(error)}") from None
+        wanted = self.options.os_cloud or os.environ.get("OS_CLOUD")
+        if not is_named(self.options):
+            known = ", ".join(sorted(set(config.get_cloud_names()) - {"envvars", "defaults"}))
+            there = f"clouds.yaml has {known}" if known else "there is no clouds.yaml"
+            raise UserError(f"which cloud? give --os-cloud NAME, or set OS_CLOUD ({there})")
+        if wanted and wanted not in config.get_cloud_names():
+            known = ", ".join(sorted(set(config.get_cloud_names()) - {"defaults"})) or "no cloud"
+            raise UserError(f"no cloud {wanted!r} in clouds.yaml: it has {known}")
+        try:
+            region = config.get_one(cloud=wanted)
+        except Exception as error:
+            raise UserError(f"{self.name}: {first_line(error)}") from None
+        self._secrets = set(find_secrets(region.config))
+        sdk = openstack.connection.Connection(config=region)
+        sdk.config._name = region.name
+        return sdk
+
+    @contextlib.contextmanager
+    def errors(self, doing=""):
+        """What the cloud and the network raise, as UserError in one line without secrets."""
+        try:
+            yield
+        except (UserError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            text = explain(error, self.name, doing)
+            if text is None:
+                raise
+            raise UserError(self.redact(text)) from None
+
+    def redact(self, text):
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return TOKEN.sub("***", text)
+
+
+def find_secrets(config):
+    """The values in a configuration whose names say that they are secret."""
+    for name, value in config.items():
+        if isinstance(value, dict):
+            yield from find_secrets(value)
+        elif SECRET.search(str(name)) and isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+            # `key` is also the path of a client certificate's key: no harm in hiding it.
+            yield value
+
+
+def explain(error, cloud, doing=""):
+    """What an exception of openstacksdk, keystoneauth or requests means; None for others."""
+    import requests.exceptions
+    from keystoneauth1 import exceptions as auth
+    from openstack import exceptions as sdk
+
+    where = f"{cloud}: {doing}: " if doing else f"{cloud}: "
+    match error:
+        case auth.Unauthorized():
+            return f"{cloud}: wrong user name, password or project (401)"
+        case auth.MissingRequiredOptions():
+            names = ", ".join(option.name for option in error.options)
+            return f"{cloud}: clouds.yaml or OS_* variables do not say {names}"
+        case auth.EndpointNotFound() | auth.catalog.CatalogException():
+            return f"{where}the cloud has no such service ({first_line(error)})"
+        case auth.SSLFailure() | requests.exceptions.SSLError():
+            return (
+                f"{cloud}: its certificate is not trusted: set cacert in clouds.yaml or OS_CACERT"
+            )
+        case auth.ConnectTimeout() | requests.exceptions.Timeout():
+            return f"{where}it does not answer{_address(error)}"
+        case auth.ConnectFailure() | requests.exceptions.ConnectionError():
+            return f"{where}cannot connect{_address(error)}"
+        case auth.DiscoveryFailure():
+            return f"{cloud}: that is not Keystone: {first_line(error)}"
+        case sdk.ForbiddenException():
+            return f"{where}not allowed: {_details(error)}"
+        case sdk.HttpException():
+            return f"{where}{_details(error)} ({error.status_code})"
+        case sdk.ResourceTimeout():
+            return f"{where}it took too long: {first_line(error)}"
+        case sdk.SDKException() | auth.ClientException() | requests.exceptions.RequestException():
+            return f"{where}{first_line(error)}"
+    return None
+
+
+def _details(error):
+    """The cloud's own words, else the class of what happened."""
+    return first_line(error.details or error.message or type(error).__name__)
+
+
+def _address(error):
+    found = re.search(r"https?://[^\s'\")]+|host='[^']+', port=\d+", str(error))
+    return f" ({found[0]})" if found else ""
+
+
+def first_line(text):
+    """One line of a message that may have many."""
+    lines = [line.strip() for line in str(text).splitlines() if line.strip()]
+    return lines[0] if lines else type(text).__name__

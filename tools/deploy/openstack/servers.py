@@ -1,0 +1,233 @@
+"""Servers in Nova: choosing flavor, network and security group, making, stopping, deleting.
+
+A server says in its metadata what it runs (SERVICE_TAG) and in which version: a hash of image and
+user data, so that the same command twice changes nothing.
+Left out: several interfaces with fixed addresses, scheduler hints (a Heat template can).
+"""
+
+import base64
+import hashlib
+import time
+
+from tools.deploy.provider import SERVICE_TAG, Instance
+from tools.errors import UserError
+
+VERSION_TAG = "importos_version"
+LARGEST_USER_DATA = 65535  # bytes of base64, Nova's limit
+POLL = 0.5  # seconds
+OFF, ON, FAILED = "shutoff", "active", "error"
+GIGABYTE = 1  # of a volume to boot from: the smallest there is
+DELETION = 60  # seconds
+
+
+def user_data(path):
+    """The contents of a file as Nova wants them, or None."""
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            encoded = base64.b64encode(file.read()).decode()
+    except OSError as error:
+        raise UserError(f"--user-data {path}: {error.strerror}") from None
+    if len(encoded) > LARGEST_USER_DATA:
+        raise UserError(f"--user-data {path}: clouds take {LARGEST_USER_DATA * 3 // 4:,} bytes")
+    return encoded
+
+
+def names(name, count):
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+
+
+class Servers:
+    def __init__(self, cloud):
+        self.cloud = cloud
+
+    def flavor(self, wanted, image):
+        """The flavor of that name or id; without one, the smallest that the image fits in."""
+        with self.cloud.errors("asking for flavors"):
+            known = list(self.cloud.sdk.compute.flavors())
+        if wanted:
+            for flavor in known:
+                if wanted in (flavor.name, flavor.id):
+                    return flavor
+            there = ", ".join(sorted(flavor.name for flavor in known)) or "none"
+            raise UserError(f"--flavor {wanted}: {self.cloud.name} has {there}")
+        fitting = [f for f in known if f.ram >= image.min_ram and f.disk >= image.min_disk]
+        if not fitting:
+            raise UserError(
+                f"{self.cloud.name} has no flavor with {image.min_ram} MB of memory"
+                f" and {image.min_disk} GB of disk"
+            )
+        return min(fitting, key=lambda f: (f.ram, f.vcpus, f.disk, f.name))
+
+    def networks(self, wanted):
+        """What to attach to: networks by name or id, or the only one there is."""
+        if wanted == ["none"]:
+            return "none"
+        with self.cloud.errors("asking for networks"):
+            known = list(self.cloud.sdk.network.networks())
+        if wanted:
+            chosen = []
+            for text in wanted:
+                found = [network for network in known if text in (network.name, network.id)]
+                if len(found) != 1:
+                    there = ", ".join(sorted(network.name for network in known)) or "none"
+                    why = "several have that name" if found else f"{self.cloud.name} has {there}"
+                    raise UserError(f"--network {text}: {why}")
+                chosen += found
+            return [{"uuid": network.id} for network in chosen]
+        usable = [network for network in known if not network.is_router_external]
+        if len(usable) != 1:
+            there = ", ".join(sorted(network.name for network in usable)) or "none"
+            raise UserError(f"which network? --network NAME: {self.cloud.name} has {there}")
+        return [{"uuid": usable[0].id}]
+
+    def security_group(self, service, ports):
+        """A group that lets in what the service declares, and pings; as it is where it exists.
+        Returns its name, and whether it was made now.
+        """
+        network = self.cloud.sdk.network
+        name = f"importos-{service}"
+        with self.cloud.errors("making the security group"):
+            mine = {"project_id": self.cloud.sdk.current_project_id} if self._project() else {}
+            for group in network.security_groups(name=name, **mine):
+                return group.name, None
+            group = network.create_security_group(
+                name=name, description=f"What {service} listens on, as its image says"
+            )
+            for family, echo in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp")):
+                rules = [(echo, None)]
+                rules += [(p.partition(":")[0], int(p.partition(":")[2])) for p in ports]
+                for protocol, port in rules:
+                    network.create_security_group_rule(
+                        security_group_id=group.id,
+                        direction="ingress",
+                        ether_type=family,
+                        protocol=protocol,
+                        port_range_min=port,
+                        port_range_max=port,
+                    )
+        return group.name, group
+
+    def _project(self):
+        return self.cloud.sdk.current_project_id
+
+    def delete_group(self, identity, name):
+        with self.cloud.errors(f"deleting security group {name}"):
+            self.cloud.sdk.network.delete_security_group(identity)
+
+    def create(self, name, service, image, flavor, networks, options, data):
+        """Ask for a server; returns at once with it in state `build`."""
+        wanted = {
+            "name": name,
+            "flavor_id": flavor.id,
+            "networks": networks,
+            **{key: value for key, value in options.items() if value},
+        }
+        tags = {SERVICE_TAG: service, VERSION_TAG: version(image, data)}
+        wanted["metadata"] = {**options.get("metadata", {}), **tags}
+        if data:
+            wanted["user_data"] = data
+        if wanted.pop("boot_from", "image") == "volume":
+            size = max(image.min_disk or GIGABYTE, GIGABYTE)
+            disk = {"boot_index": 0, "uuid": image.id, "source_type": "image"}
+            disk |= {
+                "destination_type": "volume",
+                "volume_size": size,
+                "delete_on_termination": True,
+            }
+            wanted["block_device_mapping_v2"] = [disk]
+        else:
+            wanted["image_id"] = image.id
+        with self.cloud.errors(f"making {name}"):
+            return self.cloud.sdk.compute.create_server(**wanted)
+
+    def rebuild(self, server, image, service, data):
+        """Another image in the same place: name, addresses and ports stay."""
+        more = {} if data is None else {"user_data": data}
+        with self.cloud.errors(f"replacing {server.name}"):
+            return self.cloud.sdk.compute.rebuild_server(
+                server,
+                image=image.id,
+                metadata={SERVICE_TAG: service, VERSION_TAG: version(image, data)},
+                **more,
+            )
+
+    def ours(self):
+        """All servers with our tag, the SDK's objects."""
+        with self.cloud.errors("asking for servers"):
+            servers = list(self.cloud.sdk.compute.servers())
+        return sorted((s for s in servers if SERVICE_TAG in s.metadata), key=lambda s: s.name)
+
+    def get(self, identity):
+        with self.cloud.errors("asking for a server"):
+            return self.cloud.sdk.compute.get_server(identity)
+
+    def console(self, identity):
+        """The console log as text; empty as long as the server has none."""
+        from openstack import exceptions
+
+        with self.cloud.errors("asking for the console log"):
+            try:
+                answer = self.cloud.sdk.compute.get_server_console_output(identity)
+            except (exceptions.NotFoundException, exceptions.ConflictException):
+                return ""  # not on a host yet, or on none any more
+        return (answer or {}).get("output") or ""
+
+    def stop(self, instance, timeout):
+        server = self.get(instance.id)
+        if server.status.lower() == OFF:
+            return
+        with self.cloud.errors(f"stopping {instance.name}"):
+            self.cloud.sdk.compute.stop_server(server)
+        self.until(instance, timeout, lambda s: s.status.lower() == OFF, "off")
+
+    def start(self, server):
+        with self.cloud.errors(f"starting {server.name}"):
+            self.cloud.sdk.compute.start_server(server)
+
+    def delete(self, identity, name, timeout=DELETION):
+        """Delete a server and wait until it is gone; one that is gone already is fine."""
+        from openstack import exceptions
+
+        deadline = time.monotonic() + timeout
+        with self.cloud.errors(f"deleting {name}"):
+            try:
+                self.cloud.sdk.compute.delete_server(identity)
+                while time.monotonic() < deadline:
+                    self.cloud.sdk.compute.get_server(identity)
+                    time.sleep(POLL)
+            except exceptions.NotFoundException:
+                return
+        raise UserError(f"{name}: not deleted after {timeout:g} s")
+
+    def until(self, instance, timeout, done, what):
+        """Wait until something is true of a server."""
+        deadline = time.monotonic() + timeout
+        while True:
+            server = self.get(instance.id)
+            if done(server):
+                return server
+            if server.status.lower() == FAILED:
+                raise UserError(f"{instance.name}: {fault(server)}")
+            if time.monotonic() > deadline:
+                raise UserError(f"{instance.name}: not {what} after {timeout:g} s: {server.status}")
+            time.sleep(POLL)
+
+
+def version(image, data):
+    """What a server runs, as a short hash."""
+    return hashlib.sha256(repr((image.id, data)).encode()).hexdigest()[:16]
+
+
+def fault(server):
+    """Why a server is in error, in the cloud's words."""
+    message = (server.fault or {}).get("message") or "the cloud does not say why"
+    return f"in error: {message.splitlines()[0]}"
+
+
+def instance(server):
+    """An Instance of the SDK's object."""
+    addresses = [one["addr"] for each in (server.addresses or {}).values() for one in each]
+    service = (server.metadata or {}).get(SERVICE_TAG, "")
+    return Instance(server.name, service, server.status.lower(), addresses, server.id)
