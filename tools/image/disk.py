@@ -2,7 +2,8 @@
 
     image = disk_image(elf_path, loader_bytes, command_line="log=debug")
     write_sparse(path, image)
-    moved(image, lba)           # the same, to be read from elsewhere on a disk (or CD)
+    with_sectors(image, 2048)   # the same, for a CD
+    moved(image, lba)           # the same, with all but its first sector elsewhere
     bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
 
 The layout is drawn in port/disk/boot.S.  The payload is raw deflate (RFC 1951), made by libdeflate
@@ -100,41 +101,52 @@ def checksum(data):
     return total
 
 
-def disk_image(elf_path, loader, command_line="", sector=SECTOR):
-    """The bytes of a bootable disk, without the padding at its end.
-
-    `sector` is 2048 for a CD.  The firmware loads the first sector.
-    """
+def disk_image(elf_path, loader, command_line=""):
+    """The bytes of a bootable disk, without the padding at its end."""
     elf = Elf(elf_path)
     start, flat = elf.flat()
     if start != IMAGE:
         raise ValueError(f"{elf_path} is linked at {start:#x}, the loader puts it at {IMAGE:#x}")
-    loader += _text(command_line)
+    loader = _sectors(loader + _text(command_line), SECTOR)
     command_line_at = LOAD + loader.rindex(_text(command_line))
-    loader = _sectors(loader, sector)
     if LOAD + len(loader) > BOUNCE:
         raise UserError("the command line is too long for the loader")
     calls = elf.section(".text").size
-    payload = _sectors(compress(absolute(flat, calls)), sector)
-    # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
-    payload_at = -(-(IMAGE + len(flat) + 16) // 4096) * 4096
-    first = len(loader) // sector
+    payload = _sectors(compress(absolute(flat, calls)), SECTOR)
     header = Header(
+        entry=elf.entry,
+        # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
+        payload_address=-(-(IMAGE + len(flat) + 16) // 4096) * 4096,
+        command_line=command_line_at,
+        calls_length=calls,
+    )
+    return _joined(header, loader, payload, SECTOR)
+
+
+def _joined(header, loader, payload, sector):
+    """Loader and payload as one image, for sectors of this size; the firmware loads the first."""
+    loader, payload = _sectors(loader, sector), _sectors(payload, sector)
+    first = len(loader) // sector
+    header = header._replace(
         loader_sectors=first - 1,
         loader_to=LOAD + sector,
         loader_first=1,
-        entry=elf.entry,
         payload_first=first,
         payload_sectors=len(payload) // sector,
         chunk=CHUNK // sector,
         sector_shift=(sector // 4).bit_length() - 1,
-        payload_address=payload_at,
-        payload_end=payload_at + len(payload),
+        payload_end=header.payload_address + len(payload),
         payload_hash=checksum(payload),
-        command_line=command_line_at,
-        calls_length=calls,
     )
     return header.written(loader) + payload
+
+
+def with_sectors(image, sector):
+    """A disk image of sectors of 512 bytes, for a medium with others."""
+    header = Header.read(image)
+    at = header.payload_first * SECTOR
+    end = at + header.payload_sectors * SECTOR
+    return _joined(header, image[:at], image[at:end], sector)
 
 
 def moved(image, lba):
