@@ -29,6 +29,7 @@ A family (net/ip4/internet.py is one) has
     family.owner(address)             what it has attached to the interface that has this address
                                       (`owner.interface`), or None
     family.configured                 there is an address
+    family.addresses                  all of its addresses
     family.held()                     packets that wait for neighbours; a transport may have it, too
 
 and tells `stack.configured()` when an address came or changed, `stack.learn(self, dns=[...])` what
@@ -49,20 +50,22 @@ flag IP6, `long_output` and `refuse`; again when an interface is attached, then
 `transport.rewired()` is called, if there is such.
 
 What a service sees: inet.udp, inet.tcp, inet.attach(nic, ...), inet.on_configured,
-inet.when_configured(callback), inet.counters, inet.drops; and what settings, DHCP and routers say
-about the network, of both families: inet.dns and inet.ntp (addresses), inet.search, inet.domain,
-inet.hostname, inet.captive (the URI of a captive portal).  Settings: dns=, ntp=, search= with
-commas, domain=, hostname=.
+inet.when_configured(callback), inet.address_texts(), inet.counters, inet.drops; and what settings,
+DHCP and routers say about the network, of both families: inet.dns and inet.ntp (addresses),
+inet.search, inet.domain, inet.hostname, inet.captive (the URI of a captive portal).  Settings:
+dns=, ntp=, search= with commas, domain=, hostname=.
 """
 
+from net.address import text
 from net.ethernet import Ethernet
 
 UDP = 17
 TCP = 6
 
-# Parts that not every image has (tools/image/closure.py): with TCP; where `attach` is called; where
-# what the network says of itself is asked for.
+# Parts that not every image has (tools/image/closure.py): with TCP; in a cloud; where `attach` is
+# called; where what the network says of itself is asked for.
 URGENT = "net.urgent"
+PRESENCE = "net.presence"
 SEVERAL = "net.several"
 KNOWLEDGE = "net.knowledge"
 
@@ -91,10 +94,11 @@ class Interface:
         self.allocate = nic.allocate
         self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
-        urgent = part(URGENT)
-        if urgent:
-            nic.urgent_receive = urgent.Urgent(self.ethernet.receive).receive
         nic.on_link = self.link
+        for name in (URGENT, PRESENCE):
+            found = part(name)
+            if found:
+                found.watch(self)
 
     def link(self, up):
         """The cable: the other end may have become another one."""
@@ -233,6 +237,10 @@ class Stack:
         self.waiting.append(callback)
         if [family for family in self.families if family.configured]:
             callback(self)
+
+    def address_texts(self):
+        """All addresses that we have, for people."""
+        return [text(address) for family in self.families for address in family.addresses]
 
     def configured(self):
         """A family has an address, or another one."""

@@ -15,6 +15,7 @@ from runtime.log import LEVELS, Log
 from runtime.loop import Loop
 from runtime.machine import Machine
 from runtime.platform import power
+from runtime.ready import Readiness
 from runtime.settings import Settings
 from runtime.timers import Timers
 
@@ -30,9 +31,10 @@ def main():
     if find(SECRETS) and not machine.entropy.seeded:
         machine.log.error("%s needs numbers that nobody can guess: not started", image.NAME)
         metal.exit(1)
+    ready = Readiness(machine, image.NAME)
     try:
         image.service.start(machine)
-        machine.log.debug("%s started", image.NAME)
+        ready.started()
         machine.loop.run()
     except SystemExit:
         pass  # stopped while it was blocked, or of its own will
@@ -62,6 +64,9 @@ def find_devices(machine, console=True):
     if console:
         machine.loop.add(Console(machine.stop))
     functions = pci.scan()
+    mmio = find("drivers.virtio.mmio")
+    if mmio:
+        functions += mmio.slots(machine, functions)
     button = power.find(functions, machine.stop)
     if button:
         machine.loop.add(button)

@@ -13,6 +13,7 @@ class Machine:
     counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
     random          numbers nobody has to keep secret
     clock           the time of day once somebody asks for it (runtime/clock.py, clock_of)
+    ready           it has said so (runtime/ready.py)
     entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
 
@@ -30,12 +31,16 @@ class Machine:
         self.entropy = None
         self.nics = []
         self.inet = None
+        self.ready = False
 
     @property
     def nic(self):
         """The first network device."""
         if not self.nics:
-            raise OSError("no network device: give the machine one, such as -nic model=virtio")
+            raise OSError(
+                "no network device: give the machine one, such as -nic model=virtio"
+                " (microvm: an image built with --set bus=mmio)"
+            )
         return self.nics[0]
 
     def stop(self):

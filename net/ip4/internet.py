@@ -93,7 +93,11 @@ class Internet4:
 
     @property
     def configured(self):
-        return bool([interface for interface in self.interfaces if interface.address])
+        return bool(self.addresses)
+
+    @property
+    def addresses(self):
+        return [interface.address for interface in self.interfaces if interface.address]
 
     def stop(self):
         for interface in self.interfaces:

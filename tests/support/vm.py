@@ -14,6 +14,7 @@ import ctypes
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ from tests.support.tools import tool
 
 BOOTS = ("multiboot", "pvh", "ide", "virtio-blk")
 MULTIBOOT_MAGIC = (0x1BADB002).to_bytes(4, "little")
+# The readiness marker (runtime/ready.py): a name, and addresses if there is a network.
+READY = re.compile(r"^\[ *\d+\.\d{3}\] ready: (\S+)((?: \S+)*)$", re.M)
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -255,6 +258,11 @@ class Machine:
         """Wait until the console shows a text; returns the seconds since the start of QEMU."""
         self.wait_until(lambda text: marker in text, timeout, marker)
         return time.monotonic() - self.started
+
+    def wait_for_ready(self, timeout=20):
+        """Wait for the readiness marker; returns the addresses that it names, as texts."""
+        self.wait_until(READY.search, timeout, "readiness marker")
+        return READY.search(self.text)[2].split()
 
     def wait_until(self, true, timeout=20, what="change"):
         """Wait until `true(text of the console)`."""

@@ -33,7 +33,10 @@ def test_the_power_button_ends_in_order(image, network, machine, boot):
         command_line=static() if kernel else "",
         debug_exit=False,
     ) as guest:
-        guest.wait_for("eth0")
-        time.sleep(0.5)  # it sleeps
+        if not kernel:
+            guest.wait_for("eth0")
+        else:
+            assert guest.wait_for_ready() == ["10.0.0.2"]
+        time.sleep(0.2)  # it sleeps
         off(guest, within=2)
         assert guest.text.endswith("echo stopped\n")
