@@ -30,6 +30,10 @@ SOLICITATION = const(135)
 ADVERTISEMENT = const(136)
 
 
+def watch(interface):
+    interface.nic.urgent_receive = Urgent(interface.ethernet.receive).receive
+
+
 class Urgent:
     def __init__(self, receive):
         self.pass_on = receive

@@ -37,10 +37,10 @@ VARIANTS = [
 class Bench:
     """A machine with one network device, its driver and a loop."""
 
-    def __init__(self, ram=1 << 20, command_line="", plain=False, **device):
+    def __init__(self, ram=1 << 20, command_line="", plain=False, kind=NetDevice, **device):
         self.hardware = Hardware()
         self.hardware.add_ram(0x200000, ram)
-        self.device = NetDevice(self.hardware, **device)
+        self.device = kind(self.hardware, **device)
         timers = Timers(metal.ticks_ms)
         loop = Loop(metal, timers, lambda: None)
         log = Log(metal.write, metal.uptime_ms, DEBUG)
@@ -51,7 +51,7 @@ class Bench:
         for function in pci.scan():
             with pytest.MonkeyPatch.context() as patch:
                 if plain:
-                    patch.setattr(net, "OFFLOAD", "drivers.virtio.net.nothing")
+                    patch.setattr(net, "PARTS", ())
                 net.probe(self.machine, function, arena)
         for nic in self.machine.nics:
             loop.add(nic)

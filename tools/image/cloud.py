@@ -7,4 +7,7 @@ Above: closure.follow, which takes them as if they were imported.
 """
 
 # (module, the module that it is for); None: for every service.
-PARTS = ()
+PARTS = (
+    ("drivers.virtio.net.control", "drivers.virtio.net"),
+    ("net.presence", "net.stack"),
+)

@@ -11,12 +11,13 @@ VIRTIO 1.2, section 5.1.  Queue 0 receives, queue 1 transmits; every frame follo
     receive.py    frames rise            transmit.py    frames fall, doorbells
     offload.py    checksums, segmentation, frames of 64 KB: in an image that has TCP
     urgent.py     what is handled while a callback computes: there, too
+    control.py    which multicasts to hear, speaking up after a move: in an image for a cloud
 
 The order of things that makes lost wake-ups impossible is in docs/drivers.md.
 
 Law: every frame that is not delivered or sent is counted; nothing waits, nothing is raised.
 Above: whoever fills `receive` (net/ethernet.py).  Below: virtqueue.py and a transport.
-Left out: several queue pairs, the control queue, MSI-X.
+Left out: several queue pairs, MSI-X.
 """
 
 import metal
@@ -31,7 +32,8 @@ from runtime.counters import Counters
 
 TYPE = const(1)
 TRANSITIONAL = const(0x1000)
-OFFLOAD = "drivers.virtio.net.offload"  # tools/image/closure.py, COMPANIONS
+# What an image may have besides (tools/image/closure.py, COMPANIONS; tools/image/cloud.py).
+PARTS = ("drivers.virtio.net.offload", "drivers.virtio.net.control")
 
 # Features, 5.1.3.
 GUEST_CHECKSUM = const(1)
@@ -104,10 +106,12 @@ def probe(machine, function, arena):
     if not transport.is_virtio(function, TYPE, TRANSITIONAL):
         return None
     name = f"eth{len(machine.nics)}"
-    try:
-        kind = __import__(OFFLOAD, None, None, ("*",)).OffloadNet
-    except ImportError:
-        kind = VirtioNet
+    kind = VirtioNet
+    for part in PARTS:
+        try:  # noqa: SIM105 (MicroPython)
+            kind = __import__(part, None, None, ("*",)).refine(kind)
+        except ImportError:
+            pass
     try:
         found = transport.find(function, machine.settings.get("virtio"))
         nic = kind(machine, name, found, arena, function.line)

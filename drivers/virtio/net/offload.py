@@ -388,3 +388,7 @@ class OffloadNet(Urgent, VirtioNet):
             left = int(bigs[0]) + 1
             bigs[left] = big
             bigs[0] = left
+
+
+def refine(kind):
+    return OffloadNet
