@@ -62,8 +62,9 @@ _Noreturn void machine_halt(void);
 void set_poweroff(uint16_t port, uint16_t value);
 
 // cpu/interrupts.c
-enum { LINES = 64, LINE_TIMER = 16, LINES_USED = 17, LINE_SERIAL = 4 };
+enum { LINES = 64, LINE_TIMER = 16, LINE_FIRST_NEW = 17, LINE_END = 32, LINE_SERIAL = 4 };
 extern volatile uint32_t interrupts[LINES];
+extern unsigned lines_used;
 void interrupts_init(void);
 void line_mask(unsigned line);
 void line_unmask(unsigned line);

@@ -21,6 +21,9 @@ def is_virtio(function, type, transitional):
 
 def find(function, wanted):
     """Modern if the device has it; `wanted`: "legacy" or "modern" insists on one."""
+    interface = getattr(function, "interface", None)
+    if interface:
+        return interface(wanted)  # of a slot (mmio.py)
     function.enable()
     if wanted != "legacy":
         found, multiplier = structures(function)

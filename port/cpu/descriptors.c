@@ -6,7 +6,7 @@ enum {
     DATA = 0x10,
     TASK = 0x18,
     FAULT_TASK = 0x20,
-    VECTORS = 49, // 0..31 exceptions, 32..47 PIC lines, 48 timer
+    VECTORS = 65, // 0..31 exceptions, 32..47 PIC lines, 48 timer, 49..63 messages, 64 serial
     VECTOR_SIZE = 16,
     DOUBLE_FAULT = 8,
     SPURIOUS = 0xff,

@@ -16,9 +16,10 @@ enum {
 };
 
 volatile uint32_t interrupts[LINES];
-uint32_t lines_masked;      // what both mask registers hold
-uint32_t lines_masked_here; // those masked by a stub: to be unmasked before a halt
-static int32_t armed = -1;  // the deadline the timer is set for
+unsigned lines_used = LINE_FIRST_NEW; // more with metal.new_line: for messages and the IOAPIC
+uint32_t lines_masked;                // what both mask registers hold
+uint32_t lines_masked_here;           // those masked by a stub: to be unmasked before a halt
+static int32_t armed = -1;            // the deadline the timer is set for
 static uint32_t armed_count;
 
 static void write_masks(void) {
@@ -79,7 +80,7 @@ void lines_unmask_served(void) {
 static inline bool nothing_new(const uint32_t *seen) {
     bool same;
     const volatile uint32_t *counters = interrupts;
-    unsigned n = LINES_USED;
+    unsigned n = lines_used;
     __asm__ volatile("repe cmpsl"
                      : "=@ccz"(same), "+S"(seen), "+D"(counters), "+c"(n)
                      :

@@ -3,7 +3,8 @@
 // Exceptions build a trap_frame and call trap().  An interrupt only counts: it increments the
 // counter of its line, masks the line at the PIC until the event loop waits again, acknowledges and
 // returns.  Masking edge-triggered lines too loses nothing: the 8259 latches an edge in its request
-// register whether or not the line is masked.
+// register whether or not the line is masked.  Lines from 17 on are edges, too, and are not masked
+// at all; bit 16 of lines_masked_here says that one of them has come since the last wait.
 
     .set PIC1, 0x20
     .set PIC2, 0xa0
@@ -43,10 +44,27 @@ vectors:
 
     .align 16               // 48: one-shot timer of the local APIC
     incl interrupts + 16 * 4
-    movl $0, LAPIC_EOI
-    iret
+    jmp acknowledge
+
+    .set n, 17              // 49: messages of devices, and the IOAPIC's lines
+    .rept 15
+    .align 16
+    incl interrupts + n * 4
+    jmp message
+    .set n, n + 1
+    .endr
+
+    .align 16               // 64: the serial line by the IOAPIC, where there is no 8259
+    incl interrupts + 4 * 4
+    jmp message
 
     .align 16               // spurious interrupt of the local APIC: no acknowledgement
+    iret
+
+message:                    // edges: there is nothing to mask
+    orl $1 << 16, lines_masked_here
+acknowledge:
+    movl $0, LAPIC_EOI
     iret
 
 exception_entry:

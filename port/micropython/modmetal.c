@@ -53,16 +53,25 @@ static mp_obj_t metal_arena(void) {
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_arena_obj, metal_arena);
 
 static mp_obj_t metal_mask(mp_obj_t line) {
-    line_mask(number(line) & 15);
+    line_mask(number(line) & 31);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(metal_mask_obj, metal_mask);
 
 static mp_obj_t metal_unmask(mp_obj_t line) {
-    line_unmask(number(line) & 15);
+    line_unmask(number(line) & 31);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(metal_unmask_obj, metal_unmask);
+
+// A line that nobody has, whose vector is 32 more: for messages and the IOAPIC.
+static mp_obj_t metal_new_line(void) {
+    if (lines_used == LINE_END) {
+        mp_raise_ValueError(MP_ERROR_TEXT("no interrupt line is left"));
+    }
+    return MP_OBJ_NEW_SMALL_INT(lines_used++);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(metal_new_line_obj, metal_new_line);
 
 static mp_obj_t metal_wait(mp_obj_t seen, mp_obj_t deadline) {
     mp_buffer_info_t buffer;
@@ -242,6 +251,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_arena), MP_ROM_PTR(&metal_arena_obj)},
     {MP_ROM_QSTR(MP_QSTR_mask), MP_ROM_PTR(&metal_mask_obj)},
     {MP_ROM_QSTR(MP_QSTR_unmask), MP_ROM_PTR(&metal_unmask_obj)},
+    {MP_ROM_QSTR(MP_QSTR_new_line), MP_ROM_PTR(&metal_new_line_obj)},
     {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&metal_wait_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&metal_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_us), MP_ROM_PTR(&metal_ticks_us_obj)},

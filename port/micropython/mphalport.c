@@ -27,7 +27,7 @@ mp_uint_t mp_hal_stdout_tx_strn(const char *text, size_t length) {
 
 // Sleep as the event loop does: note the counters, look for work, and halt unless they moved since.
 static void note(uint32_t *seen) {
-    for (unsigned i = 0; i < LINES_USED; i++) {
+    for (unsigned i = 0; i < lines_used; i++) {
         seen[i] = interrupts[i];
     }
 }

@@ -96,6 +96,7 @@ class Machine:
         self.ram, self.ports, self.registers, self.pci = [], [], [], {}
         self.interrupts = bytearray(4 * 64)
         self.unmasked = set()
+        self.lines = 17  # those that somebody has
         self.ms = 0
         self.output = []
         self.input = []
@@ -252,6 +253,10 @@ class Metal(types.ModuleType):
 
     def mask(self, line):
         self.machine.unmasked.discard(line)
+
+    def new_line(self):
+        self.machine.lines += 1
+        return self.machine.lines - 1
 
     def wait(self, seen, deadline):
         self.machine.wait(seen, deadline)

@@ -29,6 +29,7 @@ The law: what is imported is in the image, and nothing else is.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
 - BUSES are in where the setting `bus` asks for them.
+- BUSES are in where the setting `bus` asks for them.
 
 Neighbours: cmodules.py and cloud.py (tables), needs.py (the generated module `image`), report.py
 (tells it all).
@@ -56,6 +57,8 @@ COMPANIONS = {
     "net.tcp": ("drivers.virtio.net.offload", "net.urgent"),
     "runtime.csprng": ("drivers.virtio.rng",),
 }
+# `--set bus=mmio`: devices without PCI, which the image cannot know that it will meet.
+BUSES = {"pci": (), "mmio": (("drivers.virtio.mmio", "drivers.virtio.transport"),)}
 # `--set bus=mmio`: devices without PCI, which the image cannot know that it will meet.
 BUSES = {"pci": (), "mmio": (("drivers.virtio.mmio", "drivers.virtio.transport"),)}
 # Who reads an attribute of this name, of something called `inet` or, outside of the system, of
@@ -272,7 +275,8 @@ def _walked(walk, start, parts):
     bus = walk.compiled_settings().get("bus", "pci")
     if bus not in BUSES:
         raise UserError(f"--set bus={bus}: expected one of {', '.join(BUSES)}")
-    walk.settings["bus"] = "tools/image/closure.py"
+    if BUSES[bus]:
+        walk.settings["bus"] = "tools/image/closure.py"
     walk.add((*parts, *BUSES[bus]))
     for part, user in walk.parts():
         walk.require(part, user)
