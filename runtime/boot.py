@@ -67,9 +67,6 @@ def find_devices(machine, console=True):
     mmio = find("drivers.virtio.mmio")
     if mmio:
         functions += mmio.slots(machine, functions)
-    mmio = find("drivers.virtio.mmio")
-    if mmio:
-        functions += mmio.slots(machine, functions)
     button = power.find(functions, machine.stop)
     if button:
         machine.loop.add(button)

@@ -27,8 +27,8 @@ The law: what is imported is in the image, and nothing else is.
 - The modules that people know lie in runtime/library, under their plain names.  MicroPython's old
   names (`ujson`) are the modules without the `u`.
 - A service that imports `socket` or `network` and composes no stack gets runtime/network.py.
-- Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess.
-- BUSES are in where the setting `bus` asks for them.
+- Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess, who
+  reads `machine.disks` the drivers of disks (OF_MACHINE).
 - BUSES are in where the setting `bus` asks for them.
 
 Neighbours: cmodules.py and cloud.py (tables), needs.py (the generated module `image`), report.py
@@ -59,8 +59,6 @@ COMPANIONS = {
 }
 # `--set bus=mmio`: devices without PCI, which the image cannot know that it will meet.
 BUSES = {"pci": (), "mmio": (("drivers.virtio.mmio", "drivers.virtio.transport"),)}
-# `--set bus=mmio`: devices without PCI, which the image cannot know that it will meet.
-BUSES = {"pci": (), "mmio": (("drivers.virtio.mmio", "drivers.virtio.transport"),)}
 # Who reads an attribute of this name, of something called `inet` or, outside of the system, of
 # anything, adds to a module of the image a part that the module looks for by name.
 KNOWLEDGE = {"net.stack": "net.knowledge", "net.dhcp.message": "net.dhcp.facts"}
@@ -70,7 +68,7 @@ PARTS = {
 }
 COMMON_WORDS = {"search", "domain"}  # read of many things
 SYSTEM = {"drivers", "net", "runtime"}
-ENTROPY = "runtime.csprng"
+OF_MACHINE = {"entropy": "runtime.csprng", "disks": "drivers.virtio.blk"}
 LIBRARY = Path("runtime/library")
 OLD_NAMES = {"asyncio", "hashlib", "logging", "os", "select", "socket", "ssl", "time"}
 STACKS = {"net.inet", "net.inet6", "net.dual"}
@@ -632,9 +630,10 @@ class _Reader(ast.NodeVisitor):
         meant = holder == "inet" or not (system or node.attr in COMMON_WORDS)
         if node.attr in PARTS and meant and isinstance(node.ctx, ast.Load):
             self.walk.names.setdefault(node.attr, reader)
-        reads = (holder, node.attr) == ("machine", "entropy") and isinstance(node.ctx, ast.Load)
-        if reads and self.module.name != START:  # which looks whether it is there
-            self.walk.require(ENTROPY, self.module.name)
+        reads = holder == "machine" and node.attr in OF_MACHINE and isinstance(node.ctx, ast.Load)
+        # boot and the drivers themselves look whether it is there.
+        if reads and self.module.name != START and not reader.startswith("drivers."):
+            self.walk.require(OF_MACHINE[node.attr], self.module.name)
         self.generic_visit(node)
 
     def visit_Subscript(self, node):
