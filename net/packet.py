@@ -231,28 +231,38 @@ def _free_heads(memory, count: int, size: int):
 
 
 class Pool:
-    """`count` packets cut from `memory` (default: from the heap); none is made later, none is lost.
+    """`count` packets cut from `memory` (default: from the heap); no others come, none is lost.
 
     The free ones are a stack in one list: slot 0 holds how many, slots 1.. the packets.
-    `gathers`: the packets may have tails.
+    `gathers`: the packets may have tails.  `lent`: nobody allocates these; whoever fills a buffer
+    looks at its head, and while that is FREE there is no packet yet: `make` it.  (A receive queue
+    has hundreds, a machine that starts needs three.)
     """
 
-    def __init__(self, name, count, size=SIZE, memory=None, address=0, gathers=False):
+    def __init__(self, name, count, size=SIZE, memory=None, address=0, gathers=False, lent=False):
         self.name = name
         self.count = count
+        self.size = size
         if memory is None:
             memory = bytearray(count * size)
-        memory = memoryview(memory)
+        self.memory = memory = memoryview(memory)
+        self.address = address
+        self.gathers = gathers
         _free_heads(memory, count, size)
-        self.packets = packets = [
-            Packet(self, index, memory[index * size : (index + 1) * size], address + index * size)
-            for index in range(count)
-        ]
-        if gathers:
-            for packet in packets:
-                packet.pieces = [None] * PIECES
-        self.stack = packets[::-1]
-        self.stack.insert(0, count)
+        self.packets = [None] * count
+        self.stack = [0]
+        if not lent:
+            for index in range(count):
+                self.make(index)
+            self.stack = [count] + self.packets[::-1]
+
+    def make(self, index):
+        """The packet of a buffer, for ever."""
+        start = index * self.size
+        packet = Packet(self, index, self.memory[start : start + self.size], self.address + start)
+        if self.gathers:
+            packet.pieces = [None] * PIECES
+        self.packets[index] = packet
 
     @micropython.viper
     def allocate(self):

@@ -177,8 +177,8 @@ def test_a_callback_that_lets_more_be_received_has_a_second_packet(bench):
 @pytest.mark.parametrize("buffers", [0, 3, 60000])
 def test_a_wrong_number_of_buffers_is_not_believed(bench, buffers):
     assert bench.device.deliver(frame(1), signal=False)
-    first = bench.nic.receive_pool.packets[0]
-    first.buffer[80:82] = buffers.to_bytes(2, "little")
+    first = bench.nic.receive_pool.memory
+    first[80:82] = buffers.to_bytes(2, "little")
     bench.device.signal(bench.device.queues[0])
     bench.run()
     assert bench.drops() == ({} if buffers == 0 else {"eth0.bad_length": 1})

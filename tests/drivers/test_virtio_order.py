@@ -285,7 +285,7 @@ def bursts(seed, count, true_barriers=True, urgent=False, **options):
             loop.soon(echo)
 
     nic.receive = receive
-    hardware.rings_end = nic.receive_pool.packets[0].address
+    hardware.rings_end = nic.receive_pool.address
     device.live()
     hardware.device = device
     for done in range(count):

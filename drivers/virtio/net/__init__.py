@@ -33,7 +33,7 @@ from runtime.counters import Counters
 TYPE = const(1)
 TRANSITIONAL = const(0x1000)
 # What an image may have besides (tools/image/closure.py, COMPANIONS; tools/image/cloud.py).
-PARTS = ("drivers.virtio.net.offload", "drivers.virtio.net.control")
+PARTS = ("offload", "control")
 
 # Features, 5.1.3.
 GUEST_CHECKSUM = const(1)
@@ -109,7 +109,7 @@ def probe(machine, function, arena):
     kind = VirtioNet
     for part in PARTS:
         try:  # noqa: SIM105 (MicroPython)
-            kind = __import__(part, None, None, ("*",)).refine(kind)
+            kind = __import__(__name__ + "." + part, None, None, ("*",)).refine(kind)
         except ImportError:
             pass
     try:
@@ -165,7 +165,7 @@ class VirtioNet(Receive, Transmit):
         self.queues = receiving, sending
         receive = min(receive, receiving.size >> split)
         transmit = min(transmit, sending.size >> shift)
-        self.receive_pool = self.make_pool(arena, name + ".receive", receive, False)
+        self.receive_pool = self.make_pool(arena, name + ".receive", receive, lent=True)
         self.pool = self.make_pool(arena, name + ".transmit", transmit, self.gathers)
         self.windows = (_RX, receiving, split, self.receive_pool), (_TX, sending, shift, self.pool)
         self.receive_packets = self.receive_pool.packets
@@ -201,22 +201,23 @@ class VirtioNet(Receive, Transmit):
         count = min(count, fits)
         return count, count
 
-    def make_pool(self, arena, name, count, gathers):
+    def make_pool(self, arena, name, count, gathers=False, lent=False):
         first = arena.take(count * SIZE, SIZE)
         memory = metal.memory(first, count * SIZE)
-        return Pool(name, count, SIZE, memory, first, gathers=gathers)
+        return Pool(name, count, SIZE, memory, first, gathers, lent)
 
     def live(self):
         """The queues, and steps 7 and 8 of the initialisation."""
         transport = self.transport
         for window, queue, shift, pool in self.windows:
-            queue.fill(self.cells, window, transport, shift, pool.packets[0].address, pool.count)
+            queue.fill(self.cells, window, transport, shift, pool.address, pool.count)
         header = 12 if transport.version_1 or self.merge else 10
         event = int(self.has(device.EVENT_IDX))
         self.begin(header, self.mtu + _ETHERNET, event, transport.isr)
         for queue in self.queues:
             transport.set_queue(queue)
         device.ready(transport)
+        transport.changed = self.changed
         self.changed()
         self.flush()
 

@@ -45,6 +45,7 @@ _CONFIG_INTERRUPT = const(2)
 _LINK_AT = const(0)  # in a packet's head, in 16-bit units
 _END_AT = const(4)
 _FLAGS_AT = const(5)
+_FREE = const(0x8000)
 _FRAME = const(82)
 _SIZE = const(2048)
 _LOG2_SIZE = const(11)
@@ -116,6 +117,8 @@ class Receive:
                     if merge and head[_MERGED_AT] != 1:
                         self.merged(_RX, address, length, checked)
                     else:
+                        if head[_FLAGS_AT] & _FREE:
+                            self.receive_pool.make(index)
                         head[_LINK_AT] = _FRAME
                         head[_END_AT] = _FRAME + length
                         head[_FLAGS_AT] = checked

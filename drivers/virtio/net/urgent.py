@@ -45,6 +45,7 @@ _CONFIG_INTERRUPT = const(2)
 _LINK_AT = const(0)
 _END_AT = const(4)
 _FLAGS_AT = const(5)
+_FREE = const(0x8000)
 _FRAME = const(82)
 _SIZE = const(2048)
 _LOG2_SIZE = const(11)
@@ -118,6 +119,8 @@ class Urgent:
                     flags = ptr8(address)[_FRAME - header] & 3
                     if flags:
                         flags = _CHECKED
+                    if head[_FLAGS_AT] & _FREE:
+                        self.receive_pool.make(index)
                     head[_LINK_AT] = _FRAME
                     head[_END_AT] = _FRAME + size
                     head[_FLAGS_AT] = flags
@@ -206,6 +209,8 @@ class Urgent:
                 seen = cells[_KEEP + _SEEN]
                 cells[_KEPT] = (int(ptr16(cells[_KEEP + _USED])[1]) - seen) & 0xFFFF
             else:
+                if head[_FLAGS_AT] & _FREE:
+                    self.receive_pool.make(index)
                 head[_LINK_AT] = _FRAME
                 head[_END_AT] = _FRAME + length
                 head[_FLAGS_AT] = checked
