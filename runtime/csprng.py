@@ -101,7 +101,7 @@ class Entropy:
         for start in range(0, len(data), KEY):
             for i, byte in enumerate(data[start : start + KEY]):
                 state[16 + i] ^= byte
-            self.refill()
+            self.refill(1)
         self.left = 0
 
     def seed(self, data, name):
@@ -110,15 +110,17 @@ class Entropy:
         self.credit = min(self.credit + len(data), ENOUGH)
         self.stir(data)
 
-    def refill(self):
+    def refill(self, blocks=BLOCKS):
+        """The last `blocks` of the stream anew; the first 32 bytes of them are the next key."""
         state = self.state
         state[52:56] = self.cycles().to_bytes(4, "little")
-        for number in range(BLOCKS):
+        first = BLOCK * (BLOCKS - blocks)
+        for number in range(blocks):
             state[48] = number
-            chacha20(state, self.block[number * BLOCK :], QUARTERS)
-        state[16 : 16 + KEY] = self.block[:KEY]
-        self.block[:KEY] = bytes(KEY)
-        self.left = BLOCK * BLOCKS - KEY
+            chacha20(state, self.block[first + number * BLOCK :], QUARTERS)
+        state[16 : 16 + KEY] = self.block[first : first + KEY]
+        self.block[first : first + KEY] = bytes(KEY)
+        self.left = BLOCK * blocks - KEY
 
     def bytes(self, count):
         now = self.clock()
