@@ -62,10 +62,8 @@ from net.ethernet import Ethernet
 UDP = 17
 TCP = 6
 
-# Parts that not every image has (tools/image/closure.py): with TCP; in a cloud; where `attach` is
-# called; where what the network says of itself is asked for.
-URGENT = "net.urgent"
-PRESENCE = "net.presence"
+# Parts that not every image has (tools/image/closure.py): where `attach` is called; where what the
+# network says of itself is asked for; net.urgent with TCP, net.presence in a cloud.
 SEVERAL = "net.several"
 KNOWLEDGE = "net.knowledge"
 
@@ -95,8 +93,8 @@ class Interface:
         self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
         nic.on_link = self.link
-        for name in (URGENT, PRESENCE):
-            found = part(name)
+        for name in ("urgent", "presence"):
+            found = part("net." + name)
             if found:
                 found.watch(self)
 
