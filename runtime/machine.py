@@ -7,6 +7,7 @@ class Machine:
     """Made once by runtime.boot, passed to the service's `start`.
 
     nics, nic       network devices; the first one
+    disks           block devices (runtime/disk.py), in an image that reads this attribute
     inet            the first network stack that was made, None before
     timers, loop    time and turns
     log, settings   lines out, words in
@@ -33,6 +34,7 @@ class Machine:
         self.inet = None
         self.ready = False
 
+        self.disks = []
     @property
     def nic(self):
         """The first network device."""

@@ -70,7 +70,7 @@ class Legacy:
 
     def read_config(self, offset, count, width):
         # 2.5.3: without a generation counter, read until two readings agree.
-        load = metal.in8 if width == 1 else metal.in16
+        load = metal.in8 if width == 1 else metal.in16 if width == 2 else metal.in32
         base = self.base + CONFIG + offset
         before = None
         while True:

@@ -186,7 +186,7 @@ class Mmio:
 
     def read_config(self, offset, count, width):
         # 2.5.3: read until two readings agree, which needs no generation and serves both versions.
-        load = load8 if width == 1 else load16
+        load = load8 if width == 1 else load16 if width == 2 else load32
         base = self.base + CONFIG + offset
         before = None
         while True:

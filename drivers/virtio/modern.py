@@ -130,7 +130,7 @@ class Modern:
     def read_config(self, offset, count, width):
         # 4.1.3.1: a field is loaded at its own width.  4.1.4.3.1: the generation tells whether the
         # configuration changed between two loads.
-        load = load8 if width == 1 else load16
+        load = load8 if width == 1 else load16 if width == 2 else load32
         base = self.config + offset
         while True:
             generation = load8(self.common + GENERATION)

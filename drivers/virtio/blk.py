@@ -1,0 +1,467 @@
+"""virtio-blk: a disk.
+
+VIRTIO 1.2, section 5.2.  One queue; a request is a chain of three (5.2.6):
+
+     0               4               8                               16
+     +---------------+---------------+-------------------------------+
+     |     type      |   reserved    |            sector             |      for the device to read
+     +---------------+---------------+-------------------------------+
+     | data ...                                                             read: to write
+     +--------
+     | status                                                               to write
+     +--------
+
+Data goes between the device and the caller's buffer directly: memory is flat, and the collector
+moves nothing.  Requests that find no free slot wait in order.
+
+Law: a status that the device did not write is an error; nothing the device says is believed
+further than that.  Errors are errnos: EIO, EOPNOTSUPP where the device does not know the request.
+Above: runtime/disk.py says what a disk offers.  Below: requests.py and a transport.
+Left out: several queues, secure erase, lifetime, zones; segments (a buffer is one piece, larger
+ones than SIZE_MAX are read piece by piece).
+"""
+
+import micropython
+from micropython import const
+
+from drivers.virtio import device, transport
+from drivers.virtio.requests import INDIRECT, WRITE, Channel, Requests
+from runtime.counters import Counters
+from runtime.disk import Disk
+
+TYPE = const(2)
+TRANSITIONAL = const(0x1001)
+
+# Features, 5.2.3.
+SIZE_MAX = const(1)
+READ_ONLY = const(5)
+BLOCK_SIZE = const(6)
+FLUSH = const(9)
+TOPOLOGY = const(10)
+CONFIG_WCE = const(11)
+DISCARD = const(13)
+WRITE_ZEROES = const(14)
+WANTED = (
+    1 << SIZE_MAX
+    | 1 << READ_ONLY
+    | 1 << BLOCK_SIZE
+    | 1 << FLUSH
+    | 1 << TOPOLOGY
+    | 1 << CONFIG_WCE
+    | 1 << DISCARD
+    | 1 << WRITE_ZEROES
+    | 1 << INDIRECT
+    | 1 << device.EVENT_IDX
+    | 1 << device.VERSION_1
+)
+
+# Device configuration, 5.2.4.
+CONFIG_CAPACITY = const(0)
+CONFIG_SIZE_MAX = const(8)
+CONFIG_BLOCK_SIZE = const(20)
+CONFIG_PHYSICAL = const(24)  # log2 of logical blocks per physical one
+CONFIG_CACHE = const(32)
+CONFIG_DISCARD = const(36)  # most sectors, of most segments, alignment; then the same of zeroes
+
+# Request types, 5.2.6.
+_READ = const(0)
+_WRITE = const(1)
+_FLUSH = const(4)
+_GET_ID = const(8)
+_DISCARD = const(11)
+_ZEROES = const(13)
+ID_BYTES = const(20)
+PATIENCE_MS = const(1000)  # for the serial number
+
+RECOVERIES = const(8)  # a device that fails more often is left alone
+SLOTS = const(64)
+SMALLEST, LARGEST = const(512), const(65536)  # block
+_EIO = const(5)
+_EROFS = const(30)
+_EOPNOTSUPP = const(95)
+_UNSUPPORTED = const(2)  # a status
+
+COUNTS = ("errors", "lost", "waited")
+
+# `cells`: the counters, then the state.
+_ERRORS = const(0)
+_LOST = const(1)  # with a reset of the device
+_WAITED = const(2)  # for a free slot
+_PLACES = const(4)  # address of the places, one for each slot: header at 0, status at 16
+_TABLES = const(5)  # address of the descriptors, four for each slot
+_DIRECT = const(6)  # log2 of the descriptors of the ring for each slot
+_MASK = const(7)  # of the bytes of a block
+_SECTORS = const(8)
+_LIMIT = const(9)  # longest request
+_HIGH = const(10)  # upper word of the sector of the next request
+_QUEUED = const(11)  # requests that wait for a free slot
+_CELLS = const(12)
+_STATUS = const(16)
+_LOG2_PLACE = const(5)
+
+_UNSET = const(255)  # a status that no device has
+_LONGEST = const(0x3FFFFE00)
+_FAR = const(0x3FFFFFFF)  # a disk with more sectors needs two words for them
+_DEVICE_READS = const(1)  # flags of a descriptor: NEXT
+_DEVICE_WRITES = const(3)
+
+
+def probe(machine, function, arena):
+    """What the loop services of the disk at `function`, if that is a virtio block device."""
+    if not transport.is_virtio(function, TYPE, TRANSITIONAL):
+        return None
+    name = f"disk{len(machine.disks)}"
+    try:
+        found = transport.find(function, machine.settings.get("virtio"))
+        disk = VirtioBlk(machine, name, found, arena, function.line)
+    except (device.DeviceError, MemoryError) as error:
+        machine.log.error("%s: virtio-blk at %s: %s", name, function.name, error)
+        return None
+    machine.disks.append(disk)
+    return disk.channel
+
+
+def choose(offered):
+    return offered & WANTED
+
+
+class VirtioBlk(Disk):
+    def __init__(self, machine, name, transport, arena, line):
+        self.name = name
+        self.log = machine.log
+        self.loop = machine.loop
+        self.transport = transport
+        self.features = device.initialise(transport, choose)
+        self.read_only = bool(self.has(READ_ONLY))
+        self.volatile = bool(self.has(FLUSH)) and not self.read_only
+        self.queue = queue = Requests(transport, 0, SLOTS, 3, self.features, arena, name + ".queue")
+        self.channel = Channel(transport, line, self.changed, queue)
+        self.take = queue.take
+        self.release = queue.release
+        self.send = queue.send
+        self.finished = self.answered  # bound once
+        self.buffers = [None] * queue.count
+        self.calls = [None] * queue.count
+        self.waiting = []
+        self.recoveries = 0
+        self.alive = True
+        self.cells = bytearray(4 * _CELLS)
+        self.counters = machine.counters.add(Counters(name, COUNTS, (), self.cells))
+        machine.counters.add(queue.counters)
+        self.places = arena.take(queue.count << _LOG2_PLACE)
+        self.configure()
+        self.prepare()
+        self.live()
+        self.serial = self.identify()
+        self.log.info(
+            "%s: virtio-blk, %s, %d sectors, blocks of %d%s, line %d, %d requests, serial %s",
+            name,
+            transport.name,
+            self.sectors,
+            self.block_size,
+            ", read only" if self.read_only else "",
+            line,
+            queue.count,
+            self.serial or "none",
+        )
+
+    def has(self, feature):
+        return self.features >> feature & 1
+
+    def configure(self):
+        """Read what does not change while the device lives, and the size, which may."""
+        read = self.transport.read_config
+        size = read(CONFIG_BLOCK_SIZE, 1, 4)[0] if self.has(BLOCK_SIZE) else SMALLEST
+        limit = read(CONFIG_SIZE_MAX, 1, 4)[0] if self.has(SIZE_MAX) else _LONGEST
+        if not SMALLEST <= size <= LARGEST or size & (size - 1) or limit < size:
+            text = f"blocks of {size} bytes, requests of {limit}"
+            device.fail(self.transport, text)
+        self.block_size = size
+        self.longest = min(limit, _LONGEST) & -size
+        self.limit(self.longest, size - 1)
+        self.measure()
+
+    @micropython.viper
+    def limit(self, limit: int, mask: int):
+        cells = ptr32(self.cells)
+        cells[_LIMIT] = limit
+        cells[_MASK] = mask
+
+    def measure(self):
+        low, high = self.transport.read_config(CONFIG_CAPACITY, 2, 4)
+        self.sectors = sectors = high << 32 | low
+        self.begin = self.begin_far if sectors > _FAR else self.begin_near
+        self.reach(min(sectors, _FAR))
+
+    @micropython.viper
+    def reach(self, sectors: int):
+        ptr32(self.cells)[_SECTORS] = sectors
+
+    def prepare(self):
+        """The descriptors that never change: the header, and the status behind data."""
+        queue = self.queue
+        for slot in range(queue.count):
+            place = self.places + (slot << _LOG2_PLACE)
+            queue.piece(slot, 0, place, _STATUS, 0)
+            queue.piece(slot, 1, place, _STATUS, 0)
+            queue.piece(slot, 2, place + _STATUS, 1, WRITE)
+        self.know(self.places, queue.table(0), queue.shift)
+
+    def live(self):
+        """The queue, and steps 7 and 8 of the initialisation."""
+        self.queue.attach(self.transport)
+        device.ready(self.transport)
+
+    @micropython.viper
+    def know(self, places: int, tables: int, shift: int):
+        cells = ptr32(self.cells)
+        cells[_PLACES] = places
+        cells[_TABLES] = tables
+        cells[_DIRECT] = shift
+
+    def identify(self):
+        """The serial number: printable characters of what the device says."""
+        buffer = bytearray(ID_BYTES)
+        if self.wait(lambda done: self.launch(_GET_ID, 0, buffer, done), PATIENCE_MS):
+            return ""
+        return "".join([chr(byte) for byte in buffer if 32 < byte < 127])
+
+    # Requests.
+
+    @micropython.viper
+    def read(self, sector, buffer, done):
+        if sector >= self.sectors:
+            self.refuse(sector, len(buffer))
+        self.begin(_READ, sector, buffer, done)
+
+    @micropython.viper
+    def write(self, sector, buffer, done):
+        if sector >= self.sectors:
+            self.refuse(sector, len(buffer))
+        if self.read_only:
+            raise OSError(_EROFS)
+        self.begin(_WRITE, sector, buffer, done)
+
+    @micropython.viper
+    def begin_near(self, kind: int, sector: int, buffer, done):
+        cells = ptr32(self.cells)
+        length = int(len(buffer))  # noqa: RUF046 (viper)
+        last = cells[_SECTORS] - (length >> 9)
+        if length <= 0 or (length | sector << 9) & cells[_MASK] or sector < 0 or sector > last:
+            self.refuse(sector, length)
+        if length > cells[_LIMIT]:
+            Pieces(self, kind, sector, buffer, done)
+        elif int(self.launch(kind, sector, buffer, done)) == 0:
+            self.queue_up(self.begin, kind, sector, buffer, done)
+
+    def begin_far(self, kind, sector, buffer, done):
+        """On a disk whose sectors are no small integers."""
+        length = len(buffer)
+        mask = self.block_size - 1
+        last = self.sectors - (length >> 9)
+        if length <= 0 or (length | sector << 9) & mask or not 0 <= sector <= last:
+            self.refuse(sector, length)
+        if length > self.longest:
+            Pieces(self, kind, sector, buffer, done)
+            return
+        self.high(sector >> 32)
+        launched = self.launch(kind, sector & 0xFFFFFFFF, buffer, done)
+        self.high(0)
+        if not launched:
+            self.queue_up(self.begin, kind, sector, buffer, done)
+
+    @micropython.viper
+    def high(self, word: int):
+        ptr32(self.cells)[_HIGH] = word
+
+    @micropython.viper
+    def launch(self, kind: int, sector: int, buffer, done) -> int:
+        """Send a request, whose buffer is empty if there is no data; 0: no slot is free."""
+        slot = int(self.take())
+        if slot < 0:
+            return 0
+        cells = ptr32(self.cells)
+        self.buffers[slot] = buffer
+        self.calls[slot] = done
+        place = ptr32(cells[_PLACES] + (slot << _LOG2_PLACE))
+        place[0] = kind
+        place[1] = 0
+        place[2] = sector
+        place[3] = cells[_HIGH]
+        place[4] = _UNSET
+        pieces = 2
+        length = int(len(buffer))  # noqa: RUF046 (viper)
+        descriptor = ptr32(cells[_TABLES] + (slot << 6))
+        if length:
+            pieces = 3
+            data = ptr8(buffer)
+            flags = _DEVICE_READS
+            if kind & 7 == 0:  # _READ, _GET_ID
+                flags = _DEVICE_WRITES
+            following = 2
+            if cells[_DIRECT]:
+                following += slot << 2
+            descriptor[4] = int(data)
+            descriptor[6] = length
+            descriptor[7] = flags | following << 16
+        else:
+            descriptor[4] = cells[_PLACES] + (slot << _LOG2_PLACE) + _STATUS
+            descriptor[6] = 1
+            descriptor[7] = _DEVICE_WRITES
+        self.send(slot, pieces, self.finished)
+        return 1
+
+    @micropython.viper
+    def answered(self, slot: int, length: int):
+        cells = ptr32(self.cells)
+        status = ptr8(cells[_PLACES] + (slot << _LOG2_PLACE))[_STATUS]
+        buffers = self.buffers
+        calls = self.calls
+        buffer = buffers[slot]
+        done = calls[slot]
+        buffers[slot] = None
+        calls[slot] = None
+        self.release(slot)
+        if cells[_QUEUED]:
+            self.next()
+        if length < 0:
+            cells[_LOST] += 1
+            status = _EIO
+        elif status:
+            cells[_ERRORS] += 1
+            status = _EOPNOTSUPP if status == _UNSUPPORTED else _EIO
+        done(status, buffer)
+
+    def command(self, kind, sector, buffer, done):
+        """A request that is none for sectors."""
+        if not self.launch(kind, sector, buffer, done):
+            self.queue_up(self.command, kind, sector, buffer, done)
+
+    def flush(self, done):
+        if self.volatile:
+            self.command(_FLUSH, 0, b"", done)
+        else:
+            self.loop.soon(lambda: done(0, b""))
+
+    def discard(self, sector, count, done):
+        self.span(_DISCARD, DISCARD, sector, count, done)
+
+    def write_zeroes(self, sector, count, done):
+        self.span(_ZEROES, WRITE_ZEROES, sector, count, done)
+
+    def span(self, kind, feature, sector, count, done):
+        if self.read_only:
+            raise OSError(_EROFS)
+        if not self.has(feature):
+            raise OSError(_EOPNOTSUPP)
+        if count <= 0 or sector < 0 or sector + count > self.sectors:
+            self.refuse(sector, count << 9)
+        most = self.transport.read_config(CONFIG_DISCARD + (kind - _DISCARD) * 6, 1, 4)[0]
+        Spans(self, kind, sector, count, most, done)
+
+    # What is not every request's.
+
+    def queue_up(self, start, kind, sector, buffer, done):
+        if not self.alive:
+            raise OSError(_EIO)
+        self.waiting.append((start, kind, sector, buffer, done))
+        self.queued(len(self.waiting))
+        self.counters.count(_WAITED)
+
+    def next(self):
+        start, kind, sector, buffer, done = self.waiting.pop(0)
+        self.queued(len(self.waiting))
+        start(kind, sector, buffer, done)
+
+    @micropython.viper
+    def queued(self, count: int):
+        ptr32(self.cells)[_QUEUED] = count
+
+    def busy(self):
+        return self.queue.count - self.queue.free() + len(self.waiting)
+
+    def poll(self):
+        self.channel.flush()
+        self.channel.service(SLOTS)
+
+    def stop(self, patience):
+        """Everything written is on stable storage, if the host is quick enough."""
+        done = self.sync(patience)
+        device.reset(self.transport)
+        self.end()
+        return done
+
+    def end(self):
+        """No request leaves from here on; what waits has failed."""
+        self.alive = False
+        self.take = self.no_slot
+        waiting, self.waiting = self.waiting, []
+        self.queued(0)
+        for _, _, _, buffer, done in waiting:
+            done(_EIO, buffer)
+
+    def no_slot(self):
+        return -1
+
+    def changed(self):
+        """The configuration of the device changed, or the device died."""
+        if self.transport.status() & device.NEEDS_RESET:
+            self.log.error("%s: the device failed and asks for a reset", self.name)
+            self.loop.soon(self.recover)
+            return
+        before = self.sectors
+        self.measure()
+        if self.sectors != before:
+            self.log.info("%s: %d sectors now, %d before", self.name, self.sectors, before)
+            self.on_change()
+
+    def recover(self):
+        """2.1.2: a device that asks for a reset is initialised anew; what it had has failed."""
+        self.recoveries += 1
+        try:
+            if self.recoveries > RECOVERIES:
+                raise device.DeviceError("it fails again and again")
+            if device.initialise(self.transport, choose) != self.features:
+                device.fail(self.transport, "it has other features now")
+            self.live()
+        except device.DeviceError as error:
+            self.log.error("%s: %s", self.name, error)
+            self.end()
+        self.queue.lost()
+
+
+class Pieces:
+    """A request longer than the device takes at once, piece after piece."""
+
+    def __init__(self, disk, kind, sector, buffer, done):
+        self.disk, self.kind, self.sector, self.buffer, self.done = disk, kind, sector, buffer, done
+        self.at = 0
+        self.go_on(0, None)
+
+    def go_on(self, status, _):
+        disk, at = self.disk, self.at
+        if status or at == len(self.buffer):
+            self.done(status, self.buffer)
+            return
+        piece = memoryview(self.buffer)[at : at + disk.longest]
+        self.at = at + len(piece)
+        disk.begin(self.kind, self.sector + (at >> 9), piece, self.go_on)
+
+
+class Spans:
+    """Sectors to be discarded or zeroed, as many at a time as the device likes (5.2.6)."""
+
+    def __init__(self, disk, kind, sector, count, most, done):
+        self.disk, self.kind, self.sector, self.count, self.done = disk, kind, sector, count, done
+        self.most = most & -(disk.block_size >> 9) or count
+        self.go_on(0, b"")
+
+    def go_on(self, status, _):
+        if status or not self.count:
+            self.done(status, b"")
+            return
+        some = min(self.count, self.most)
+        span = self.sector.to_bytes(8, "little") + some.to_bytes(4, "little") + bytes(4)
+        self.sector += some
+        self.count -= some
+        self.disk.command(self.kind, 0, span, self.go_on)
