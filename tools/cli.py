@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tools import deploy, testing
 from tools.errors import UserError
+from tools.image import formats
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -133,7 +134,20 @@ def _parser():
     run.add_argument("--no-build", action="store_true", help="boot what was built last")
 
     build = commands.add_parser(
-        "build", parents=[made], help="make ELF, raw and qcow2 images, and report what is in them"
+        "build",
+        parents=[made],
+        help="make ELF and disk images, and report what is in them",
+        description="Make ELF and disk images of a service, and report what is in them.",
+        epilog="Formats: "
+        + "; ".join(f"{name} ({form.what})" for name, form in formats.FORMATS.items())
+        + ".",
+    )
+    build.add_argument(
+        "--format",
+        type=_formats,
+        default=formats.DEFAULT,
+        metavar="LIST",
+        help=f"formats, with commas, or all (default: {','.join(formats.DEFAULT)})",
     )
     build.add_argument("service", nargs="?", metavar="SERVICE", help=SERVICE)
     build.add_argument(
@@ -186,9 +200,9 @@ def main(arguments):
             case "build":
                 folder = build(options)
                 print((folder / "report.txt").read_text(), end="")
-                for path in sorted(folder.glob(f"{folder.name}.*")):
-                    if path.suffix in (".elf", ".img", ".qcow2"):
-                        print(_from_here(path))
+                files = [f for name in options.format for f in formats.FORMATS[name].files("")]
+                for suffix in [".elf", *files]:
+                    print(_from_here(folder / f"{folder.name}{suffix}"))
             case "run" if options.host or options.tap:
                 from tools.host import launch
 
@@ -218,8 +232,19 @@ def main(arguments):
     return 0
 
 
+def _formats(text):
+    """A list of formats, for argparse."""
+    try:
+        return formats.chosen(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def build(options):
-    """Have SCons make the images of a service; returns their folder."""
+    """Have SCons make the images of a service; returns their folder.
+
+    Besides the ELF and the raw disk, in the formats `options.format`, if there are any.
+    """
     from tools.image import needs
 
     service = _find(options)
@@ -234,6 +259,8 @@ def build(options):
         command += [f"SERVICE={service.path}"]
     command += [f"--set={text}" for text in settings]
     command += [f"DEVELOPMENT={int(options.development)}", f"CLOUD={int(options.cloud)}"]
+    wanted = ["img", *getattr(options, "format", ())]
+    command += [f"FORMATS={','.join(wanted)}"]
     command += ["--silent"] * (not options.verbose)
     if options.command == "build" and options.append:
         command += [f"--append={options.append}"]
@@ -241,6 +268,7 @@ def build(options):
     if _scons(command):
         sys.exit(1)  # it has said why
     folder = _folder(options)
+    formats.remove_old(folder, wanted)
     report = json.loads((folder / "report.json").read_text())
     name = service.name if options.service else "development image"
     print(

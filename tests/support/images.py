@@ -16,9 +16,12 @@ import subprocess
 from pathlib import Path
 
 from tools.host import interpreters
+from tools.image import formats
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILT = ROOT / "build" / "tests"
+SUFFIXES = {".elf", ".txt", ".json"}
+SUFFIXES |= {Path(f).suffix for form in formats.FORMATS.values() for f in form.files("x")}
 
 
 @contextlib.contextmanager
@@ -50,6 +53,8 @@ def importos(*arguments, timeout=900):
 @functools.cache
 def build(service, *options):
     """`./importos build SERVICE OPTIONS` -> the folder of a copy of what it made."""
+    if "--format" not in options:
+        options = (*options, "--format", "img,qcow2")
     key = hashlib.sha256("\0".join((service, *options)).encode()).hexdigest()[:8]
     name = ("development-" if "--development" in options else "") + Path(service).stem
     made = ROOT / "build" / name
@@ -58,7 +63,7 @@ def build(service, *options):
         importos("build", service, *options)
         copy.mkdir(exist_ok=True)
         for path in made.glob("*.*"):
-            if path.suffix in {".elf", ".img", ".qcow2", ".txt", ".json"}:
+            if path.suffix in SUFFIXES:
                 shutil.copy(path, copy / path.name)
     return copy
 

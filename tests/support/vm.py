@@ -27,6 +27,7 @@ from tests.support import gdb
 from tests.support.tools import tool
 
 BOOTS = ("multiboot", "pvh", "ide", "virtio-blk")
+FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhd": "vpc", ".vhdx": "vhdx"}
 MULTIBOOT_MAGIC = (0x1BADB002).to_bytes(4, "little")
 # The readiness marker (runtime/ready.py): a name, and addresses if there is a network.
 READY = re.compile(r"^\[ *\d+\.\d{3}\] ready: (\S+)((?: \S+)*)$", re.M)
@@ -132,7 +133,7 @@ class Machine:
 
     image: Path
     _: dataclasses.KW_ONLY
-    boot: str = "multiboot"  # one of BOOTS
+    boot: str = "multiboot"  # one of BOOTS, or "cd"
     machine: str = "pc"
     virtio: str = "transitional"  # one of VIRTIO
     root_port: bool = False  # the network device behind a PCI Express root port
@@ -228,10 +229,10 @@ class Machine:
             append = ["-append", self.command_line] if self.command_line else []
             return ["-kernel", str(kernel), *append]
         # The image stays as it is: writes, if any, go to a temporary file.
-        kind = "qcow2" if image.suffix == ".qcow2" else "raw"
+        kind = FORMATS.get(image.suffix, "raw")
         drive = f"file={image},format={kind},id=disk0,if=none,snapshot=on"
         # On q35 an IDE disk is behind an AHCI controller; the firmware hides the difference.
-        device = {"ide": "ide-hd", "virtio-blk": "virtio-blk-pci"}[boot]
+        device = {"ide": "ide-hd", "cd": "ide-cd", "virtio-blk": "virtio-blk-pci"}[boot]
         return ["-drive", drive, "-device", f"{device},drive=disk0"]
 
     def _read(self):

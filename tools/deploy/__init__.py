@@ -133,11 +133,13 @@ def deploy(provider, options, build):
     """Build, make the machines, wait until they are ready."""
     provider.check()
     options.cloud = True
+    options.format = provider.FORMATS
     folder = build(options)
     built = Built(folder.name.removesuffix("-cloud"), folder)
     instances = provider.deploy(built, tell)
-    if not options.wait:
-        show(instances)
+    if not options.wait or not instances:
+        if instances:
+            show(instances)
         return 0
     try:
         readiness.wait(provider, instances, options.timeout, tell)

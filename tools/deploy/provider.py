@@ -54,6 +54,7 @@ class Provider:
     EPILOG = ""  # more of it
     FAILED = ()  # states from which a machine does not become ready by itself
     PACKAGES = MappingProxyType({})  # Debian package -> why: what the launcher installs for it
+    FORMATS = ("qcow2",)  # of the images that it wants built (tools/image/formats)
     REQUIREMENTS = None  # a file in tools/ with what the virtual environment needs besides
 
     @classmethod

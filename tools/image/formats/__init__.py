@@ -10,8 +10,8 @@
     raw, ELF  ->  efi, -efi.img, -efi.qcow2    efi.py  by grub-mkimage, mtools, sgdisk
 
 Same image, same bytes: what tools draw at random or from the clock comes from a hash of the image
-(identity.py).  The launcher reads this table before anything is installed: only the standard library
-here.
+(identity.py).  The launcher reads this table before anything is installed: only the standard
+library here.
 
 Left out: formats of one vendor's import tools (OVA, AMI), which those make from vmdk or raw.
 """
@@ -61,7 +61,7 @@ FORMATS = {
             "grub-efi-amd64-bin": ("the boot loader of UEFI images", "grub-mkimage"),
             "grub-common": ("its tool", "grub-mkimage"),
             "mtools": ("the file system of UEFI images", "mformat"),
-            "gdisk": ("the partitions of UEFI images", "sgdisk"),
+            "fdisk": ("the partitions of UEFI images", "sfdisk"),
         },
         default=False,
     ),
@@ -88,3 +88,15 @@ def make(name, elf, raw, targets, command_line=""):
     """Write the files of a format."""
     module = importlib.import_module(f"tools.image.formats.{FORMATS[name].module}")
     module.make(name, elf, raw, [str(target) for target in targets], command_line)
+
+
+def remove_old(folder, names):
+    """Remove what a former build left in formats that this one did not make, unless it is of the
+    same image: a folder never has two machines.
+    """
+    current = (folder / f"{folder.name}.img").stat().st_mtime_ns
+    for name in FORMATS.keys() - set(names):
+        for file in FORMATS[name].files(folder.name):
+            path = folder / file
+            if path.is_file() and path.stat().st_mtime_ns < current:
+                path.unlink()

@@ -28,7 +28,7 @@ def identifier(image, purpose):
     return uuid.uuid5(SPACE, f"{image} {purpose}")
 
 
-def run(*command):
+def run(*command, given=""):
     """Run a tool; where it fails, its last line is the reason.  It knows the date only as ours."""
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(int(DATE.timestamp())), "TZ": "UTC"}
     command = [str(word) for word in command]
@@ -36,7 +36,7 @@ def run(*command):
         done = subprocess.run(
             command,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            input=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

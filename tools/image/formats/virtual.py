@@ -1,6 +1,6 @@
 """Virtual disks by qemu-img, which draws identifiers at random; here they are put right.
 
-VMware, "Virtual Disk Format 5.0" (the descriptor's CID); VirtualBox, VDICore.h (UUIDs of the header);
+VMware, "Virtual Disk Format 5.0" (the descriptor's CID); VirtualBox, VDICore.h (UUIDs);
 Microsoft, "Virtual Hard Disk Image Format Specification" (the footer and its copy); [MS-VHDX]
 sections 2.2.2 (headers), 2.3 (log), 2.6.2.5 (page 83 data).  qcow2 has nothing of the kind.
 
