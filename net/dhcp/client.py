@@ -157,7 +157,7 @@ class Dhcp:
 
     def begin(self):
         last = self.inet.settings.get("last-address")
-        if last:
+        if last and self.inet.internet.interfaces[0] is self.inet:
             self.address = parse(last)
             self.reboot()
         else:

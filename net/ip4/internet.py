@@ -81,6 +81,7 @@ class Internet4:
             address,
             length,
             gateway=gateway,
+            routes=settings.get(first + "static-routes", ()),
             mtu=mtu,
             dns=[parse(name) for name in dns],
             by=by,

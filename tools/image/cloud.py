@@ -8,6 +8,9 @@ Above: closure.follow, which takes them as if they were imported.
 
 # (module, the module that it is for); None: for every service.
 PARTS = (
+    ("runtime.instance", None),
+    ("runtime.instance.network", "net.stack"),
+    ("runtime.instance.metadata", "net.stack"),
     ("drivers.virtio.net.control", "drivers.virtio.net"),
     ("net.presence", "net.stack"),
 )

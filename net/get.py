@@ -1,4 +1,4 @@
-"""HTTP client: one GET at a time, for small answers such as a cloud's metadata.
+"""Get: an HTTP client, one GET at a time, for small answers such as a cloud's metadata.
 
 RFC 9112: status line (section 4), how long a body is (6.3), chunks (7.1); RFC 9110 section 15.2
 (informational answers are skipped).  Each request has a connection of its own.
@@ -12,7 +12,8 @@ both raise ValueError about what no server should send.
 
 Law: whatever the peer sends, there is one end within `patience` ms, and not more memory in use than
 `most` and a head.
-Below: net/tcp.  Left out: other methods, TLS, redirects, codings of content, connections that last.
+Below: net/tcp.  Not in net/http, whose package is the server.
+Left out: other methods, TLS, redirects, codings of content, connections that last.
 """
 
 from micropython import const
@@ -65,7 +66,7 @@ class Response:
         self.status = number(first[1], 10)
         length = coding = None
         for line in lines[1:]:
-            name, colon, value = line.partition(b":")
+            name, _, value = line.partition(b":")
             name, value = name.lower(), value.strip()
             if name == b"content-length":
                 if length not in (None, value):

@@ -1,10 +1,10 @@
-"""net/http/client.py: answers read as RFC 9112 has them, whatever a server sends."""
+"""net/get.py: answers read as RFC 9112 has them, whatever a server sends."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from net.http.client import HEAD, Get, Response
+from net.get import HEAD, Get, Response
 from net.inet import Inet
 from net.tcp import Tcp
 from tests.clients.scene import Entropy

@@ -1,0 +1,274 @@
+"""Metadata over HTTP: what a cloud tells an instance that asks 169.254.169.254.
+
+Asked only where there is reason to believe in it: the firmware says OpenStack or Amazon, or
+`ds=nocloud;s=http://ADDRESS/` (its serial number, or the setting `ds`), or the setting
+`metadata=yes`; `metadata=no` forbids it.  OpenStack's documents first, then EC2's.
+
+The service's stack does not exist yet, so one is made for this, with DHCP, and taken apart again:
+its timers, counters, packets and the slots of the nic are as before; its lease is handed on as
+`last-address`, so that the service's DHCP needs one round trip.
+
+A server that is silent, busy (5xx) or not there yet is asked again after 0.5, 1, 2 ... 8 s, for
+`metadata-wait` seconds in all (60); then the machine starts without.
+
+Above: runtime/instance.  Below: net/get.py.
+Left out: names in `ds=`; IPv6 (fe80::a9fe:a9fe); tokens of EC2 (IMDSv2), whose machines have no
+virtio.
+"""
+
+import gc
+
+from net.address import parse, text
+from net.dhcp import Dhcp
+from net.get import Get
+from net.inet import Inet
+from net.tcp import Tcp
+from net.udp import Udp
+from runtime.counters import Registry
+from runtime.instance.drive import Source, document, nocloud
+from runtime.log import WARNING, Log
+from runtime.settings import Settings
+
+SERVER = "169.254.169.254"
+LONGEST = 0x40000  # bytes of a document
+WAIT_S = 60
+PATIENCE_MS = 5_000  # for one answer
+FIRST_PAUSE_MS = 500
+LONGEST_PAUSE_MS = 8_000
+GOODBYE_MS = 200
+STEP_MS = 10
+BUSY = (0, 408, 425, 429)  # statuses, besides 5xx, after which it is worth asking again
+SLOTS = ("receive", "urgent_receive", "on_link", "on_announce")
+OPENSTACK = "/openstack/latest/"
+EC2 = "/latest/"
+
+
+class Silence(Exception):
+    """Time is over."""
+
+
+def find(machine, system):
+    """A Source, or None."""
+    settings = machine.settings
+    wanted = settings.get("metadata")
+    where = seed(system.serial) or seed(f"ds={settings.get('ds', '')}")
+    believe = where or system.product.startswith("OpenStack") or "Amazon" in system.manufacturer
+    nics = [nic for nic in machine.nics if nic.link]
+    if wanted == "no" or not nics or not (believe or wanted == "yes"):
+        return None
+    host, port, path = SERVER, 80, None
+    try:
+        seconds = int(settings.get("metadata-wait", WAIT_S))
+        if where:
+            host, port, path = parts(where)
+        address = parse(host)
+    except ValueError as error:
+        machine.log.warning("instance: metadata: %s", error)
+        return None
+    for nic in nics:
+        visit = Visit(machine, nic, seconds * 1000 // len(nics), address, port, host)
+        try:
+            if path is None:
+                return visit.cloud()
+            return visit.seed(path)
+        except Silence:
+            machine.log.warning("instance: metadata by %s: %s", nic.name, visit.reason)
+        except SystemExit:
+            return None  # the machine is stopped; boot sees it, too
+        finally:
+            visit.close()
+    return None
+
+
+def seed(serial):
+    """The URL of `ds=nocloud;s=http://10.0.0.1/`, or ""."""
+    kind, *words = serial.split(";")
+    found = [word[2:] for word in words if word.startswith("s=http://")]
+    return found[0] if found and kind in ("ds=nocloud", "ds=nocloud-net") else ""
+
+
+def parts(url):
+    """(host, port, path) of http://host:port/path/."""
+    host, _, path = url[7:].partition("/")
+    host, _, port = host.partition(":")
+    return host, int(port or 80), "/" + path
+
+
+class Borrowed:
+    """The machine's timers, for a while."""
+
+    def __init__(self, timers):
+        self.timers = timers
+        self.clock = timers.clock
+        self.now = timers.now
+        self.mine = []
+
+    def timer(self, callback):
+        timer = self.timers.timer(callback)
+        self.mine.append(timer)
+        return timer
+
+    def give_back(self):
+        timers, mine = self.timers, self.mine
+        for timer in mine:
+            timer.stop()
+        started = [timer for timer in timers.heap[: timers.count] if timer not in mine]
+        timers.heap = [None] * (len(timers.heap) - len(mine))
+        timers.count = 0
+        timers.first = -1
+        for timer in started:
+            timers.insert(timer)
+
+
+class Visit:
+    """A stack on one nic, and the machine that it believes to be in."""
+
+    inet = None
+
+    def __init__(self, machine, nic, patience, address, port, host):
+        self.machine = machine
+        self.nic = nic
+        self.server = address, port
+        self.host = host if port == 80 else f"{host}:{port}"
+        self.nics = [nic]
+        self.log = Log(machine.log.write, machine.log.clock, WARNING)
+        self.timers = Borrowed(machine.timers)
+        self.loop = machine.loop
+        self.random = machine.random
+        self.entropy = machine.entropy
+        self.uptime_ms = machine.uptime_ms
+        self.counters = Registry()
+        self.settings = Settings("probe=no", machine.settings.values)
+        if nic is not machine.nics[0]:
+            for name in ("address", "gateway", "mtu"):
+                self.settings.values[name] = machine.settings.get(nic.name + "." + name)
+        self.slots = [(name, getattr(nic, name)) for name in SLOTS if hasattr(nic, name)]
+        self.end = machine.uptime_ms() + patience
+        self.reason = "no address"
+        self.answer = None
+
+    # What is asked.
+
+    def cloud(self):
+        """What OpenStack says, else what EC2 does."""
+        self.connect()
+        log = self.machine.log
+        data = self.get(OPENSTACK + "meta_data.json")
+        if data is not None:
+            where = "metadata of OpenStack at " + self.host
+            meta = document(data, where, log)
+            network = self.more(OPENSTACK + "network_data.json")
+            network = document(network, "network_data.json of " + where, log)
+            return Source(where, meta, self.more(OPENSTACK + "user_data") or b"", network)
+        id = self.get(EC2 + "meta-data/instance-id")
+        if id is None:
+            self.reason = "the server has none"
+            raise Silence
+        facts = {"uuid": id}
+        for name, path in (
+            ("hostname", "hostname"),
+            ("availability_zone", "placement/availability-zone"),
+            ("launch_index", "ami-launch-index"),
+            ("key", "public-keys/0/openssh-key"),
+        ):
+            facts[name] = self.more(EC2 + "meta-data/" + path) or b""
+        for name, value in facts.items():
+            try:
+                facts[name] = str(value, "utf-8").strip()
+            except ValueError:
+                facts[name] = ""
+        index = facts["launch_index"]
+        facts["launch_index"] = int(index) if index.isdigit() else 0
+        facts["public_keys"] = {"0": facts["key"]} if facts["key"] else {}
+        where = "metadata of EC2 at " + self.host
+        return Source(where, facts, self.more(EC2 + "user-data") or b"")
+
+    def seed(self, path):
+        """NoCloud's documents."""
+        self.connect()
+        meta = nocloud(self.get(path + "meta-data") or b"")
+        return Source("NoCloud at " + self.host, meta, self.more(path + "user-data") or b"")
+
+    # How.
+
+    def connect(self):
+        self.inet = inet = Inet(self, udp=Udp, tcp=Tcp, configure=Dhcp)
+        inet.on_configured = self.configured
+        if not self.wait(self.has_address):
+            raise Silence
+
+    def configured(self, inet):
+        self.loop.wake()
+
+    def has_address(self):
+        return self.inet.address
+
+    def answered(self, *answer):
+        self.answer = answer
+        self.loop.wake()
+
+    def has_answer(self):
+        return self.answer
+
+    def wait(self, test):
+        """Let the machine run until test(), or until time is over: False."""
+        while not test():
+            left = self.end - self.uptime_ms()
+            if left <= 0:
+                return False
+            self.loop.block(left)
+        return True
+
+    def get(self, path):
+        """The document; None: there is none.  Silence: nobody has said so in time."""
+        pause = FIRST_PAUSE_MS
+        address, port = self.server
+        while True:
+            self.answer = None
+            try:
+                get = Get(
+                    self.inet, address, port, path, self.answered, self.host, LONGEST, PATIENCE_MS
+                )
+                if not self.wait(self.has_answer):
+                    get.stop()
+                    raise Silence
+                status, body, self.reason = self.answer
+            except OSError as error:
+                status, self.reason = 0, str(error)
+            if status == 200:
+                return body
+            if status not in BUSY and status < 500:
+                return None
+            self.reason = self.reason or f"status {status}"
+            self.machine.log.info("instance: %s%s: %s; again", self.host, path, self.reason)
+            again = min(self.uptime_ms() + pause, self.end)
+            while self.uptime_ms() < again:
+                self.loop.block(again - self.uptime_ms())
+            if again == self.end:
+                raise Silence
+            pause = min(2 * pause, LONGEST_PAUSE_MS)
+
+    def more(self, path):
+        """A document that is not worth failing for."""
+        try:
+            return self.get(path)
+        except Silence:
+            self.machine.log.warning("instance: %s%s: %s; left out", self.host, path, self.reason)
+            return None
+
+    def close(self):
+        """Leave nothing behind but the lease."""
+        inet, machine = self.inet, self.machine
+        if inet:
+            end = self.uptime_ms() + GOODBYE_MS
+            while inet.tcp.connections and self.uptime_ms() < end and not self.loop.stopped():
+                self.loop.block(STEP_MS)
+            if inet.configuration and inet.address and self.nic is machine.nics[0]:
+                machine.settings.values["last-address"] = text(inet.address)
+            for name, slot in self.slots:
+                setattr(self.nic, name, slot)
+            for packet in inet.held():
+                packet.release()
+        self.timers.give_back()
+        self.inet = None
+        gc.collect()

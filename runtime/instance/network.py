@@ -1,0 +1,116 @@
+"""What a cloud says about its networks, as settings of the stack.
+
+OpenStack's network_data.json: `links` (id, MAC), `networks` on them, `services`.  A network of type
+`ipv4` or `ipv6` has no DHCP, so its address is configured; `ipv4_dhcp`, `ipv6_slaac` and all others
+configure themselves and are none of our business.
+
+    settings, complaints = read(description, nics)
+
+    {"address": "10.0.0.2/24", "gateway": "10.0.0.1", "mtu": "1450", "dns": "10.0.0.3",
+     "static-routes": [(prefix, length, gateway), ...], "eth1.address6": "2001:db8::2/64", ...}
+
+Law: a network that is not understood is left out whole, and a complaint says which.
+Above: runtime/instance.  Below: net/ip4/internet.py and net/ip6/internet.py read the settings.
+Left out: bonds and VLANs; routes of IPv6 but the default; a second IPv4 address of a device.
+"""
+
+from net.address import parse
+
+WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+def read(description, nics):
+    settings, complaints = {}, []
+    servers = []
+    try:
+        servers += name_servers(description)
+        links = {link["id"]: link for link in description.get("links") or ()}
+        networks = description.get("networks") or ()
+    except WRONG:
+        return {}, ["it is not one"]
+    for network in networks:
+        try:
+            kind = network["type"]
+            if kind not in ("ipv4", "ipv6"):
+                continue
+            link = links[network["link"]]
+            first = prefix_of(link["ethernet_mac_address"], nics)
+            found = one(kind, network, link)
+            servers += name_servers(network)
+        except WRONG as error:
+            complaints.append(f"a network: {error}")
+            continue
+        more = first + "address6"
+        if kind == "ipv6" and more in settings:
+            settings[more] += "," + found["address6"]
+        elif first + next(iter(found)) not in settings:
+            for name, value in found.items():
+                settings[first + name] = value
+    if settings and servers:
+        settings["dns"] = ",".join(servers)
+    return settings, complaints
+
+
+def prefix_of(mac, nics):
+    """How the settings of the device with this MAC begin: "", "eth1."."""
+    for i, nic in enumerate(nics):
+        if ":".join([f"{byte:02x}" for byte in nic.mac]) == mac.lower():
+            return nic.name + "." if i else ""
+    raise ValueError(f"no device has its mac {mac}")
+
+
+def name_servers(description):
+    found = [s["address"] for s in description.get("services") or () if s["type"] == "dns"]
+    for address in found:
+        parse(address)
+    return found
+
+
+def one(kind, network, link):
+    """The settings of one network, the address first."""
+    size = 4 if kind == "ipv4" else 16
+    _, length = prefix(network["ip_address"], network.get("netmask"), size)
+    suffix = "6" if size == 16 else ""
+    found = {"address" + suffix: f"{network['ip_address'].split('/')[0]}/{length}"}
+    routes = []
+    gateway = network.get("gateway")
+    for route in network.get("routes") or ():
+        start, bits = prefix(route["network"], route.get("netmask"), size)
+        if bits == 0:
+            gateway = gateway or route["gateway"]
+        else:
+            routes.append((start, bits, of_size(route["gateway"], size)))
+    if gateway:
+        of_size(gateway, size)
+        found["gateway" + suffix] = gateway
+    if size == 4:
+        if routes:
+            found["static-routes"] = routes
+        if link.get("mtu"):
+            found["mtu"] = str(int(link["mtu"]))
+    return found
+
+
+def of_size(text, size):
+    address = parse(text)
+    if len(address) != size:
+        raise ValueError(f"{text} is of the other family")
+    return address
+
+
+def prefix(text, mask, size):
+    """(address, prefix length) of "10.0.0.2" and "255.255.255.0", or of "10.0.0.2/24"."""
+    text, slash, bits = text.partition("/")
+    address = of_size(text, size)
+    if not slash:
+        value = int.from_bytes(of_size(mask, size), "big")
+        bits = 0
+        top = 8 * size
+        while bits < top and value >> (top - 1 - bits) & 1:
+            bits += 1
+        if value & ((1 << (top - bits)) - 1):
+            raise ValueError(f"{mask} has holes")
+    bits = int(bits)
+    if not 0 <= bits <= 8 * size:
+        raise ValueError(f"{text}/{bits}: no such prefix")
+    return address, bits
