@@ -66,6 +66,7 @@ class Function:
         self.vendor = self.read16(VENDOR)
         self.device = self.read16(DEVICE)
         self.class_code = self.read16(CLASS)
+        self.line = self.read8(INTERRUPT_LINE)  # where the firmware has routed INTx to
 
     def read8(self, offset):
         return load8(self.number, offset)
@@ -83,11 +84,6 @@ class Function:
     def write32(self, offset, value):
         out32(ADDRESS, 0x80000000 | self.number << 8 | offset)
         out32(DATA, value)
-
-    @property
-    def line(self):
-        """The line of the interrupt controller that the firmware has routed INTx to."""
-        return self.read8(INTERRUPT_LINE)
 
     def enable(self):
         """Answer to I/O and memory accesses, reach memory, raise interrupts."""

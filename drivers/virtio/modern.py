@@ -26,11 +26,12 @@ The common configuration, 4.1.4.3:
 
 Ringing a doorbell and reading the ISR are one store and one load here, no call: this is the
 interface to prefer (docs/drivers.md has the numbers).
-Left out: structures in I/O space, addresses above 4 GiB (paging is off), MSI-X.
+Left out: structures in I/O space, addresses above 4 GiB (paging is off).
 """
 
 from micropython import const
 
+from drivers.virtio.device import DeviceError
 from runtime.mmio import load8, load16, load32, store8, store16, store32
 
 VENDOR_CAPABILITY = const(0x09)
@@ -39,14 +40,18 @@ NOTIFY = const(2)
 ISR = const(3)
 DEVICE = const(4)
 
+QUEUES_VECTOR, CHANGE_VECTOR = const(0), const(1)  # entries of msix.py
+
 DEVICE_SELECT = const(0)
 DEVICE_FEATURES = const(4)
 DRIVER_SELECT = const(8)
 DRIVER_FEATURES = const(12)
+CONFIG_VECTOR = const(16)
 STATUS = const(20)
 GENERATION = const(21)
 QUEUE_SELECT = const(22)
 QUEUE_SIZE = const(24)
+QUEUE_VECTOR = const(26)
 QUEUE_ENABLE = const(28)
 QUEUE_NOTIFY_OFFSET = const(30)
 QUEUE_DESCRIPTORS = const(32)
@@ -85,6 +90,15 @@ class Modern:
         self.multiplier = multiplier
         self.isr = found[ISR]
         self.config = found.get(DEVICE, 0)  # devices without configuration may lack it
+        self.vectors = False
+
+    def messages(self, isr):
+        """Interrupts are messages (msix.py); `isr` is to be read in place of the ISR register."""
+        self.isr = isr
+        self.vectors = True
+
+    def changed(self):
+        """A message says that the configuration changed: a driver puts its own in this slot."""
 
     def status(self):
         return load8(self.common + STATUS)
@@ -103,6 +117,15 @@ class Modern:
         store32(self.common + DRIVER_FEATURES, features & 0xFFFFFFFF)
         store32(self.common + DRIVER_SELECT, 1)
         store32(self.common + DRIVER_FEATURES, features >> 32)
+        self.attach(CONFIG_VECTOR, CHANGE_VECTOR)
+
+    def attach(self, register, vector):
+        """4.1.5.1.2: a device that has no room for a vector says so."""
+        if not self.vectors:
+            return
+        store16(self.common + register, vector)
+        if load16(self.common + register) != vector:
+            raise DeviceError("it has no room for an interrupt vector")
 
     def queue_size(self, index):
         store16(self.common + QUEUE_SELECT, index)
@@ -125,6 +148,7 @@ class Modern:
         ):
             store32(common + offset, address)
             store32(common + offset + 4, 0)
+        self.attach(QUEUE_VECTOR, QUEUES_VECTOR)
         store16(common + QUEUE_ENABLE, 1)
 
     def read_config(self, offset, count, width):

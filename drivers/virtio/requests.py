@@ -338,7 +338,7 @@ class Channel:
     def __init__(self, transport, line, changed, *queues):
         self.line = line
         self.cause = transport.cause
-        self.changed = changed
+        self.changed = transport.changed = changed
         self.state = bytearray(8)
         self.drains = [queue.drain for queue in queues]
         self.looks = [queue.look for queue in queues]

@@ -6,6 +6,7 @@ Neighbours: legacy.py, modern.py; the drivers above.
 
 from micropython import const
 
+from drivers.virtio import msix
 from drivers.virtio.device import DeviceError
 from drivers.virtio.legacy import Legacy
 from drivers.virtio.modern import Modern, structures
@@ -28,7 +29,9 @@ def find(function, wanted):
     if wanted != "legacy":
         found, multiplier = structures(function)
         if len(found) >= 3:
-            return Modern(found, multiplier)
+            modern = Modern(found, multiplier)
+            msix.use(function, modern)
+            return modern
     if wanted != "modern" and function.device < MODERN:
         bar = function.bar(0)
         if bar.io and bar.address:
