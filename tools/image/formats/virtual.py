@@ -7,8 +7,8 @@ sections 2.2.2 (headers), 2.3 (log), 2.6.2.5 (page 83 data).  qcow2 has nothing 
     VMDK   descriptor: CID=...                        text, of changing length
     VDI    0x188 image, 0x198 snapshot                16 bytes each
     VHD    footer: +24 time, +64 checksum, +68 UUID   first and last 512 bytes
-    VHDX   64 KiB and 128 KiB: +4 CRC-32C, +16 and +32 GUIDs; the log, replayed and empty;
-           page 83 data
+    VHDX   64 KiB and 128 KiB: +4 CRC-32C, +8 sequence number, +16 and +32 GUIDs; the log, which
+           is replayed and empty; page 83 data
 
 The smallest that is read everywhere: qcow2 in clusters of 512 bytes, whose tables are small, with
 compression (the holes' neighbours; our payload is compressed already); VMDK stream-optimised, which
@@ -77,13 +77,15 @@ def vhd(data, image):
 def vhdx(data, image):
     if data[:8] != b"vhdxfile":
         raise ValueError("not a VHDX")
-    for at in 0x10000, 0x20000:
+    # The header with the larger number is the current one.
+    places = sorted((0x10000, 0x20000), key=lambda at: data[at + 8 : at + 16][::-1])
+    for number, at in enumerate(places, 1):
         header = data[at : at + 4096]
         if header[:4] != b"head" or any(header[48:64]):
             raise ValueError("a VHDX whose log is not empty")
         for place, purpose in (16, "vhdx file"), (32, "vhdx data"):
             header[place : place + 16] = identity.identifier(image, purpose).bytes_le
-        header[4:8] = bytes(4)
+        header[4:16] = struct.pack("<IQ", 0, number)
         header[4:8] = struct.pack("<I", crc32c(header))
         data[at : at + 4096] = header
         length, log = struct.unpack_from("<IQ", header, 68)
