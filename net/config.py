@@ -132,6 +132,12 @@ TCP_RESERVE = const(32768)
 TCP_HALF_OPEN = const(256)
 TCP_TIME_WAITS = const(2048)
 
+# Segments of nobody that are answered (SYNs of their own; and what is refused, or may bring back a
+# cookie): so many in each turn of the loop, which receives four times as many; so many are saved up
+# for a rush.
+TCP_STRANGERS_PER_TURN = const(16)
+TCP_STRANGERS_SAVED = const(1024)
+
 # Data to be sent that had to be copied, and data that came out of order: 2 KB each, made when
 # needed.
 TCP_CHUNKS = const(256)

@@ -73,7 +73,9 @@ _PAWS = const(29)
 _NO_ACK = const(30)
 _BAD_ACK = const(31)
 _CHALLENGE_LIMIT = const(32)
+_SYN_SHARE = const(43)
 NOW = const(64)
+SYNS = const(69)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
 SEG_LEN = const(74)
@@ -127,11 +129,19 @@ class Arrive:
 
     @micropython.viper
     def receive(self, packet, index: int):
-        self.parse(packet)
         state = ptr32(self.state)
         if index == 0:
+            head = ptr16(packet.buffer)
+            flags = ptr8(head)[head[TRANSPORT >> 1] + 13]
+            if flags & (SYN | RST | ACK) == SYN:
+                if state[SYNS] <= 0:
+                    state[_SYN_SHARE] += 1
+                    return
+                state[SYNS] -= 1
+            self.parse(packet)
             self.stranger(packet)
             return
+        self.parse(packet)
         connection = self.table.connections[index]
         block = ptr32(connection.block)
         if block[STATE] == SYN_SENT:

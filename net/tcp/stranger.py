@@ -22,6 +22,8 @@ ACK = const(0x10)
 _TIME_WAITS_REUSED = const(19)
 _PORT = const(27)
 _NO_ACK = const(30)
+_STRANGER_SHARE = const(44)
+STRANGERS = const(71)
 SEG_FLAGS = const(76)
 SEG_HASH = const(80)
 
@@ -57,6 +59,12 @@ class Strangers:
         flags = state[SEG_FLAGS]
         if flags & RST:
             return
+        if flags & (SYN | ACK) != SYN:
+            # (SYNs have been counted in arrive.py.)
+            if state[STRANGERS] <= 0:
+                state[_STRANGER_SHARE] += 1
+                return
+            state[STRANGERS] -= 1
         head = ptr16(packet.buffer)
         port = int(head[(int(head[TRANSPORT >> 1]) >> 1) + 1])
         listener = self.listeners.get((port & 0xFF) << 8 | port >> 8)

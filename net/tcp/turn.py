@@ -9,6 +9,8 @@ but on_data runs inside `receive`.
 
     NOW       the time, read once per turn and once per burst of segments
     FRESH     1: NOW is the time of this turn
+    SYNS, STRANGERS     how many segments of nobody may be answered: a flood of them must not take
+              the time of connections.  Each turn brings some, a quarter of what it can receive
     the ring of marked connections, as indices of 16 bits, in `ring`
     SEG_...   the segment that is being looked at; nothing of it is valid after a callback
 
@@ -18,6 +20,7 @@ Neighbours: table.py (indices), output.py (what `run` ends with).
 import micropython
 from micropython import const
 
+from net.config import TCP_STRANGERS_PER_TURN, TCP_STRANGERS_SAVED
 from runtime.counters import Counters
 
 COUNTS = (
@@ -66,6 +69,8 @@ DROPS = (
     "timeout",
     "unreachable_quote",
     "no_memory",
+    "syn_share",
+    "stranger_share",
 )
 _SEGMENTS = const(0)
 _FAST = const(1)
@@ -110,6 +115,8 @@ _COOKIE = const(39)
 _TIMEOUT = const(40)
 _UNREACHABLE_QUOTE = const(41)
 _NO_MEMORY = const(42)
+_SYN_SHARE = const(43)
+_STRANGER_SHARE = const(44)
 
 # Shared words behind the counters.
 NOW = const(64)
@@ -117,7 +124,9 @@ FRESH = const(65)
 HEAD = const(66)
 COUNT = const(67)
 MASK = const(68)
+SYNS = const(69)
 LAST = const(70)  # fast.py's
+STRANGERS = const(71)
 SEG_SEQ = const(72)
 SEG_ACK = const(73)
 SEG_LEN = const(74)  # payload, SYN and FIN
@@ -160,6 +169,9 @@ class Turn:
         self.room(places)
         now = self.clock()
         self.state[4 * NOW : 4 * NOW + 4] = now.to_bytes(4, "little")
+        for index in (SYNS, STRANGERS):
+            saved = TCP_STRANGERS_SAVED.to_bytes(4, "little")
+            self.state[4 * index : 4 * index + 4] = saved
 
     def room(self, places):
         """There may be so many connections, a power of two; each is marked at most once."""
@@ -219,6 +231,10 @@ class Turn:
         if state[FRESH] == 0:
             self.tick()
         count = state[COUNT]
+        if state[SYNS] < int(TCP_STRANGERS_SAVED):
+            state[SYNS] += int(TCP_STRANGERS_PER_TURN)
+        if state[STRANGERS] < int(TCP_STRANGERS_SAVED):
+            state[STRANGERS] += int(TCP_STRANGERS_PER_TURN)
         while count:
             count -= 1
             index = int(ptr16(self.ring)[state[HEAD]])

@@ -60,6 +60,47 @@ def test_rfc4987_existing_connections_do_not_notice():
     assert service.data == b"still here"
 
 
+def burst(peer, count, first, other=None, **what):
+    """Frames that come within one turn, with data of another peer."""
+    peer.world.turn = lambda: None
+    if other:
+        other.send("P.", data=b"x")
+    for i in range(count):
+        peer.port = first + i
+        peer.send(**what)
+    del peer.world.turn
+    peer.world.run()
+
+
+@pytest.mark.parametrize(
+    "what, counter",
+    [
+        ({"flags": "S", "seq": 0, "mss": 1460}, "syn_share"),
+        ({"flags": ".", "seq": 1, "ack": 1}, "stranger_share"),
+    ],
+)
+def test_a_flood_takes_a_share_of_each_turn(what, counter):
+    """What is saved up, then so many a turn; connections go on, and nothing stays that way."""
+    peer = Peer()
+    service = peer.open(mss=MSS)
+    flooder = peer.another(port=1)
+    answered = []
+    for number in range(40):
+        burst(flooder, 64, 1024 + 64 * number, peer, **what)
+        answered.append(len(flooder.take()) + len(flooder.wire.others))
+        flooder.wire.others.clear()
+    assert answered[:10] == [64] * 10
+    assert answered[-10:] == [config.TCP_STRANGERS_PER_TURN] * 10
+    assert peer.drops["tcp." + counter] == 64 * 40 - sum(answered)
+    assert service.data == b"x" * 40
+    # Slower than that, and all are answered; what was spent is saved up again.
+    before = peer.drops["tcp." + counter]
+    for number in range(200):
+        burst(flooder, 10, 10_000 + 10 * number, **what)
+    burst(flooder, 1000, 20_000, **what)
+    assert peer.drops["tcp." + counter] == before
+
+
 @pytest.mark.parametrize("guess", [0, 12345, 0x7FFFFFFF])
 def test_rfc4987_an_invented_cookie_is_refused(guess):
     peer = Peer()

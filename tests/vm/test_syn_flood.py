@@ -59,26 +59,33 @@ def visit(target):
     return time.monotonic() - start
 
 
+def compare(target, client, rate, pairs=8, seconds=0.4):
+    """Medians of what a bulk connection gets beside a flood at another address, and at ours.
+
+    Medians of floods that alternate: when the host has other things to do, both suffer.
+    """
+    elsewhere, flooded = [], []
+    for _ in range(pairs):
+        with Flood(target, *SYNS, *rate, to="10.0.0.9"):
+            elsewhere.append(bulk(client, seconds))
+        with Flood(target, *SYNS, *rate):
+            flooded.append(bulk(client, seconds))
+    ratio = statistics.median(flooded) / statistics.median(elsewhere)
+    print(f"{' '.join(rate)}: bulk {ratio:.2f} of what it is beside a flood at another address")
+    return ratio
+
+
 def test_connections_go_on_and_new_ones_get_in(target):
     """5,000 SYNs a second, compared with as many frames that are somebody else's."""
     before = target.look()
     rate = ["-i", "u200"]
     with target.connect(19) as client:
         bulk(client, 0.5)
-        elsewhere, flooded, times = [], [], []
-        for _ in range(5):
-            with Flood(target, *SYNS, *rate, to="10.0.0.9"):
-                elsewhere.append(bulk(client, 0.6))
-            with Flood(target, *SYNS, *rate):
-                flooded.append(bulk(client, 0.6))
-                times += [visit(target) for _ in range(5)]
-    # Medians: a second in which the host has other things to do says nothing about the flood.
-    elsewhere, flooded = statistics.median(elsewhere), statistics.median(flooded)
-    times.sort()
-    print(f"bulk {flooded / elsewhere:.2f} of what it is beside a flood at another address,")
-    print(f"new connections {1000 * times[10]:.1f} ms, at most {1000 * times[-1]:.1f} ms")
-    assert flooded > elsewhere / 4
-    assert times[10] < 0.5
+        assert compare(target, client, rate) > 1 / 2
+        with Flood(target, *SYNS, *rate):
+            times = sorted([visit(target) for _ in range(25)])
+    print(f"new connections {1000 * times[12]:.1f} ms, at most {1000 * times[-1]:.1f} ms")
+    assert times[12] < 0.5
     after = target.rests(before, but=("half_open", "time_wait"), heap=200_000)
     assert after.tables["half_open"] <= BACKLOG
     grown = target.grown(before, after)
@@ -88,6 +95,14 @@ def test_connections_go_on_and_new_ones_get_in(target):
     with Flood(target, *SYNS, *rate):
         time.sleep(2)
     target.rests(after, but=("half_open", "time_wait"))
+    target.serves()
+
+
+def test_connections_go_on_when_there_are_more_syns_than_can_be_answered(target):
+    """20,000 a second, or what hping3 makes of that: SYN-ACKs do not take all packets and time."""
+    with target.connect(19) as client:
+        bulk(client, 0.5)
+        assert compare(target, client, ["-i", "u50"]) > 1 / 4
     target.serves()
 
 

@@ -78,6 +78,7 @@ _OFFLOADS = const(24)  # as the attribute
 _KEPT = const(25)  # buffers that urgent.py has kept
 _URGENT = const(26)  # frames that were handled while a callback computed
 _TAILS = const(27)  # packets with tails that the device has
+_ANSWERS = const(28)  # three quarters of the transmit packets: answers take no more (receive.py)
 _RX = const(32)
 _TX = const(48)
 _KEEP = const(64)  # of the ring of what is kept
@@ -230,6 +231,7 @@ class VirtioNet(Receive, Transmit):
         cells[_EVENT] = event
         cells[_ISR] = int(isr)
         cells[_HALF] = (cells[_TX + _COUNT] + 1) >> 1
+        cells[_ANSWERS] = cells[_TX + _COUNT] - (cells[_TX + _COUNT] >> 2)
         cells[_MERGE] = int(self.merge)
         cells[_OFFLOADS] = int(self.offloads)
         queue = _RX

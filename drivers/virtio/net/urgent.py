@@ -26,6 +26,7 @@ _MERGE = const(23)
 _KEPT = const(25)
 _URGENT = const(26)
 _TAILS = const(27)
+_ANSWERS = const(28)
 _RX = const(32)
 _TX = const(48)
 _KEEP = const(64)
@@ -95,7 +96,8 @@ class Urgent:
         left = 0
         while True:
             while cells[_RX + _SEEN] != used[1]:
-                if budget == 0 or cells[_KEPT] >= most:
+                flying = cells[_TX + _INDEX] - int(ptr16(cells[_TX + _USED])[1])
+                if budget == 0 or cells[_KEPT] >= most or flying & 0xFFFF >= cells[_ANSWERS]:
                     left = 1
                     break
                 budget -= 1
