@@ -135,6 +135,7 @@ class Requests:
         cells[_TABLES] = tables
         cells[_INDIRECT] = indirect
         cells[_EVENT] = int(self.event)
+        cells[_QUEUE + _SHIFT] = int(self.shift)
         cells[_STATES] = _STACK + count
         i = 0
         while i < count:

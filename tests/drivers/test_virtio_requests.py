@@ -50,7 +50,7 @@ class Upside(Chains):
 
 
 class Bench:
-    def __init__(self, slots=8, pieces=2, **options):
+    def __init__(self, slots=8, pieces=2, attach=True, **options):
         self.hardware = Hardware()
         self.hardware.add_ram(0x200000, 1 << 18)
         self.device = Upside(self.hardware, **options)
@@ -60,14 +60,18 @@ class Bench:
         wanted = 1 << INDIRECT | 1 << device.EVENT_IDX | 1 << device.VERSION_1
         features = device.initialise(transport, lambda offered: offered & wanted)
         self.queue = Requests(transport, 0, slots, pieces, features, self.arena)
-        self.queue.attach(transport)
-        device.ready(transport)
+        self.transport = transport
+        if attach:
+            self.attach()
         self.changes = []
         self.channel = Channel(transport, 11, lambda: self.changes.append(1), self.queue)
         self.loop.add(self.channel)
-        self.transport = transport
         self.answers = []
         self.memory = self.arena.take(8 * 64)
+
+    def attach(self):
+        self.queue.attach(self.transport)
+        device.ready(self.transport)
 
     def ask(self, number):
         slot = self.queue.take()
@@ -184,6 +188,25 @@ def test_what_is_under_way_is_lost_with_a_reset_and_the_queue_goes_on():
         bench.device.serve()
     bench.run()
     assert len(bench.answers) == 8
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=lambda v: "-".join(k for k in v if v[k]))
+def test_descriptors_may_be_written_before_the_queue_is_attached(options):
+    """Found with chains that led into a neighbour's."""
+    bench = Bench(attach=False, **options)
+    slots = [bench.queue.take() for _ in range(3)]
+    for slot in slots:
+        bench.queue.piece(slot, 0, bench.memory + 8 * slot, 4, 0)
+        bench.queue.piece(slot, 1, bench.memory + 8 * slot + 4, 4, WRITE)
+        metal.memory(bench.memory + 8 * slot, 4)[:] = struct.pack("<I", slot)
+    bench.attach()
+    for slot in slots:
+        bench.queue.send(slot, 2, bench.answered)
+    bench.run()
+    while bench.device.pending:
+        bench.device.serve()
+    bench.run()
+    assert sorted(bench.answers) == [(0, 0, 4), (1, 1, 4), (2, 2, 4)]
 
 
 def test_waiting_polls_and_has_an_end():

@@ -35,7 +35,6 @@ class Chains(NetDevice):
     """A device of chains: `take` follows tables, and answers come when the test wants them."""
 
     def __init__(self, machine, indirect=True, features=(), **options):
-        self.config = bytearray(64)
         super().__init__(
             machine,
             mac=None,
@@ -44,6 +43,7 @@ class Chains(NetDevice):
             features=[*features, *((INDIRECT,) if indirect else ())],
             **options,
         )
+        self.config = bytearray(64)
 
     def take(self, queue):
         index = self.word(queue.available + 2)
@@ -149,8 +149,8 @@ class BlockDevice(Chains):
         ring = self.queues[queue]
         while (taken := self.take(ring)) is not None:
             self.pending.append(taken)
-            if self.automatic:
-                self.serve()
+        while self.automatic and self.pending:
+            self.serve()
         self.want(ring, True)
 
     def serve(self, n=0):
