@@ -80,6 +80,9 @@ def find_devices(machine, console=True):
             device = driver.probe(machine, function, arena)
             if device:
                 machine.loop.add(device)
+    instance = find("runtime.instance")
+    if instance:
+        instance.find(machine)
     if csprng:
         csprng.report(entropy, machine.log)
 

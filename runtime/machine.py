@@ -14,6 +14,7 @@ class Machine:
     counters        `machine.counters()` is a dict of all numbers, `.drops()` of what was dropped
     random          numbers nobody has to keep secret
     clock           the time of day once somebody asks for it (runtime/clock.py, clock_of)
+    instance        what the cloud says (runtime/instance), in an image that is for one
     ready           it has said so (runtime/ready.py)
     entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
@@ -29,6 +30,7 @@ class Machine:
         self.random = random
         self.uptime_ms = clock
         self.clock = None
+        self.instance = None
         self.entropy = None
         self.nics = []
         self.inet = None
