@@ -79,7 +79,7 @@ def find(machine):
     system = smbios.read(metal.memory) or smbios.System()
     items = read_fw_cfg(machine, instance)
 
-    # The last of these layers wins.  (Those of fw_cfg may say whether to ask for metadata.)
+    # (They may say whether to ask for metadata.)
     told = parse(text_of(items.get("settings", b""), log))
     for name, value in told.items():
         if name not in last:
@@ -88,7 +88,7 @@ def find(machine):
     if not source:
         part = part_of(METADATA)
         source = part.find(machine, system) if part else None
-    layers = []
+    layers = [("fw_cfg", told)]  # the first wins
     if source:
         instance.source = source.where
         layers += understand(machine, instance, source)
@@ -96,15 +96,14 @@ def find(machine):
     mine = items.get("user-data")
     if mine is not None:
         instance.user_data = mine
-        layers.append(("user data of fw_cfg", owned(machine, instance, "fw_cfg")))
-    layers.append(("fw_cfg", told))
+        layers.insert(1, ("user data of fw_cfg", owned(machine, instance, "fw_cfg")))
     for where, found in layers:
         names = [name for name in found if name not in last]
         for name in names:
-            values[name] = found[name]
+            last[name] = values[name] = found[name]
         if names:
             log.info("instance: %s: %s", where, ", ".join(sorted(names)))
-    if layers and values.get("log") in LEVELS:
+    if values.get("log") in LEVELS:
         log.set_level(values["log"])
     if instance.source or instance.id:
         log.info(
@@ -191,8 +190,8 @@ def understand(machine, instance, source):
             log.warning("instance: network_data.json: %s", complaint)
         told.update(found)
     return [
-        (source.where, told),
         ("user data of " + source.where, owned(machine, instance, source.where)),
+        (source.where, told),
     ]
 
 

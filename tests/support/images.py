@@ -57,6 +57,7 @@ def build(service, *options):
         options = (*options, "--format", "img,qcow2")
     key = hashlib.sha256("\0".join((service, *options)).encode()).hexdigest()[:8]
     name = ("development-" if "--development" in options else "") + Path(service).stem
+    name += "-cloud" if "--cloud" in options else ""
     made = ROOT / "build" / name
     copy = BUILT / f"{name}-{key}"
     with lock("images"):

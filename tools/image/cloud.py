@@ -11,6 +11,7 @@ PARTS = (
     ("runtime.instance", None),
     ("runtime.instance.network", "net.stack"),
     ("runtime.instance.metadata", "net.stack"),
+    ("drivers.virtio.blk", None),
     ("drivers.virtio.net.control", "drivers.virtio.net"),
     ("net.presence", "net.stack"),
 )
