@@ -14,6 +14,7 @@ class Console:
     """`interrupt()` is called for a Ctrl-C."""
 
     line = LINE
+    rare = True
 
     def __init__(self, interrupt):
         self.interrupt = interrupt

@@ -3,7 +3,8 @@
 An interrupt handler only adds one to the counter of its line; here is where things happen.  A turn:
 
     1. drivers   each device whose line has moved, or that had work left, handles up to BUDGET
-                 packets, so that a flood on one device starves nobody
+                 packets, so that a flood on one device starves nobody; devices that are `rare`
+                 (a button, a console) cost nothing in a turn that another device has asked for
     2. timers    those that are due
     3. callbacks those that `soon` had collected before the turn; later ones wait for the next turn
     4. flush     each device rings the doorbells it owes, once per queue
@@ -22,7 +23,7 @@ for somebody else: who blocks looks again at what he waits for.  The inner one h
 the outer one can.
 
 Devices: `line` (an interrupt line), `service(budget)` -> work is left, and, if they have doorbells,
-`flush()`.
+`flush()`.  One whose class says `rare = True` leaves no work.
 """
 
 import micropython
@@ -42,6 +43,7 @@ SLEEPS = const(4)
 ROOM = const(5)  # for callbacks
 FLUSHES = const(6)
 WAKES = const(7)  # calls of `wake`
+RARE = const(8)  # the first of the rare devices, which fill the places from the last down
 LINE = const(16)  # per device: its line
 SEEN = const(32)  # per device: the counter when it was last serviced
 WORK = const(48)  # per device: work is left
@@ -61,10 +63,11 @@ class Loop:
         self.tidy = tidy
         self.seen = bytearray(4 * LINES)
         self.state = bytearray(4 * LINES)
-        self.services = []
+        self.services = [None] * DEVICES
         self.flushes = []
         self.callbacks = [None] * CALLBACKS
         self.state[4 * ROOM] = CALLBACKS
+        self.state[4 * RARE] = DEVICES
         self.alarms = []  # a timer for each `block` within another
         self.depth = 0
         self.failure = None
@@ -75,13 +78,18 @@ class Loop:
         """Service `device` from now on."""
         state = ptr32(self.state)
         n = state[COUNT]
-        if n == DEVICES:
+        if n == state[RARE]:
             raise ValueError("the loop has room for 16 devices")
+        if bool(getattr(device, "rare", False)):
+            n = state[RARE] - 1
+            state[RARE] = n
+        else:
+            state[COUNT] = n + 1
         line = int(device.line)
         state[LINE + n] = line
-        state[WORK + n] = 1  # look at it once, whatever its line did before
-        state[COUNT] = n + 1
-        self.services.append(device.service)
+        state[SEEN + n] = -1  # look at it once, whatever its line did before
+        state[WORK + n] = 1
+        self.services[n] = device.service
         flush = getattr(device, "flush", None)
         if flush:
             self.flushes.append(flush)
@@ -235,6 +243,17 @@ class Loop:
                     i += 1
             if (moved == 0 or busy != 0) and int(timers.first) >= 0:
                 timers.run(self.ticks_ms())
+
+            # The rare: a line that moved without them ends the next sleep at once, and that turn
+            # has none that `moved`; unless it is the line of another, too, so now and then anyway.
+            if moved == 0 or busy != 0 or state[SLEEPS] & 15 == 0:
+                i = state[RARE]
+                while i < DEVICES:
+                    now = counters[state[LINE + i]]
+                    if now != state[SEEN + i]:
+                        state[SEEN + i] = now
+                        services[i](BUDGET)
+                    i += 1
 
             # 3. Callbacks.
             pending = state[PENDING]

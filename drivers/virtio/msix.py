@@ -36,6 +36,8 @@ VECTORS = const(32)  # of line 0; port/cpu/descriptors.c
 class Changes:
     """What the loop services when the configuration of some device has changed."""
 
+    rare = True
+
     def __init__(self):
         self.line = metal.new_line()
         self.transports = []
@@ -52,10 +54,8 @@ changes = None
 def use(function, transport):
     """Have the device's interrupts come as messages, if it can do that; else INTx stays."""
     global changes
-    for id, offset in function.capabilities():
-        if id == CAPABILITY:
-            break
-    else:
+    offset = dict(function.capabilities()).get(CAPABILITY)
+    if not offset:
         return
     table = function.read32(offset + TABLE)
     bar = function.bar(table & 7)

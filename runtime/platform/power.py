@@ -41,6 +41,7 @@ class Button:
     """`pressed()` is called for each time it is pressed."""
 
     line = 9
+    rare = True
 
     def __init__(self, base, pressed):
         self.base = base

@@ -71,6 +71,62 @@ def test_a_shared_line_wakes_all_its_devices(hardware, loop):
     assert [device.calls for device in devices] == [2, 2, 2]
 
 
+class Rare(Device):
+    rare = True
+
+
+def test_a_rare_device_is_looked_at_once_and_when_its_line_moves(hardware, loop):
+    often, rare = Device(10), Rare(11)
+    loop.add(rare)
+    loop.add(often)
+    sleep(loop)
+    assert (often.calls, rare.calls) == (1, 1)
+    for line, calls in ((10, (2, 1)), (11, (2, 2)), (10, (3, 2))):
+        hardware.interrupt(line)
+        sleep(loop)
+        assert (often.calls, rare.calls) == calls
+
+
+def test_a_flood_starves_no_rare_device(hardware, loop):
+    flood, rare = Device(10, work=10 * BUDGET), Rare(11)
+    loop.add(flood)
+    loop.add(rare)
+    loop.soon(lambda: hardware.interrupt(11))
+    rare.service = None  # the loop has taken what it needs
+    sleep(loop)
+    assert rare.calls == 2
+
+
+@pytest.mark.parametrize("rare_first", [True, False])
+def test_a_rare_device_that_holds_the_line_of_another_is_serviced(hardware, loop, rare_first):
+    """The line is level-triggered: it interrupts at every halt until its device is serviced."""
+    often, rare = Device(9), Rare(9)
+    for device in (rare, often) if rare_first else (often, rare):
+        loop.add(device)
+    sleep(loop)
+    calls = rare.calls
+
+    def halted():
+        if rare.calls == calls:
+            hardware.interrupt(9)
+            return True
+        return False
+
+    hardware.halted = halted
+    sleep(loop)
+    assert rare.calls == calls + 1
+    assert often.calls < 40
+
+
+def test_there_is_room_for_sixteen_devices_of_both_kinds(loop):
+    for line in range(8):
+        loop.add(Device(line))
+        loop.add(Rare(line))
+    for kind in (Device, Rare):
+        with pytest.raises(ValueError, match="16 devices"):
+            loop.add(kind(1))
+
+
 def test_an_interrupt_during_the_turn_is_not_lost(hardware, loop):
     class Busy(Device):
         def service(self, budget):
