@@ -70,6 +70,7 @@ void line_mask(unsigned line);
 void line_unmask(unsigned line);
 void lines_unmask_served(void);
 void interrupts_wait(const uint32_t *seen, int32_t deadline);
+void interrupts_alarm(uint32_t milliseconds);
 
 // cpu/timer.c: the one-shot
 void timer_init(void);

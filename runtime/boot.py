@@ -11,6 +11,7 @@ from runtime import entropy, heap, pci
 from runtime.console import Console
 from runtime.counters import Registry
 from runtime.dma import Arena
+from runtime.ending import Ending
 from runtime.log import LEVELS, Log
 from runtime.loop import Loop
 from runtime.machine import Machine
@@ -22,12 +23,16 @@ from runtime.timers import Timers
 # An image has a driver if it has what the driver is for.
 DRIVERS = ("drivers.virtio.rng", "drivers.virtio.blk", "drivers.virtio.net")
 SECRETS = "os.entropy"  # in an image whose service uses os.urandom (runtime/library/os)
-LAST_WORDS_MS = 100  # how long the end waits for the last packets to leave
 
 
 def main():
     machine = make_machine()
-    find_devices(machine)
+    ending = Ending(machine, find_devices(machine))
+    busy = find("runtime.urgent")
+    if busy:
+        busy.watch(ending)
+    else:
+        metal.on_busy(ending.urgent)
     if find(SECRETS) and not machine.entropy.seeded:
         machine.log.error("%s needs numbers that nobody can guess: not started", image.NAME)
         metal.exit(1)
@@ -40,7 +45,9 @@ def main():
         pass  # stopped while it was blocked, or of its own will
     if machine.loop.failure:
         raise machine.loop.failure
-    end(machine)
+    ending.run(getattr(image.service, "stop", None), machine.disks)
+    machine.log.info("%s stopped", image.NAME)
+    metal.exit(ending.failed)
 
 
 def make_machine(level="info"):
@@ -60,16 +67,15 @@ def make_machine(level="info"):
 
 
 def find_devices(machine, console=True):
-    """Console, chipset, and the devices that the image has drivers for."""
-    if console:
-        machine.loop.add(Console(machine.stop))
+    """Chipset and the devices that the image has drivers for; returns who may stop the machine."""
+    switches = [Console(machine.stop)] if console else []
     functions = pci.scan()
     mmio = find("drivers.virtio.mmio")
     if mmio:
         functions += mmio.slots(machine, functions)
-    button = power.find(functions, machine.stop)
-    if button:
-        machine.loop.add(button)
+    switches += power.find(functions, machine)
+    for switch in switches:
+        machine.loop.add(switch)
     arena = Arena(*metal.arena())
     csprng = find("runtime.csprng")
     if csprng:
@@ -85,6 +91,7 @@ def find_devices(machine, console=True):
         instance.find(machine)
     if csprng:
         csprng.report(entropy, machine.log)
+    return switches
 
 
 def find(name):
@@ -93,21 +100,3 @@ def find(name):
         return __import__(name, None, None, ("*",))
     except ImportError:
         return None
-
-
-def end(machine):
-    """The service's last words, then the power."""
-    stop = getattr(image.service, "stop", None)
-    if stop:
-        try:  # noqa: SIM105
-            stop()
-        except SystemExit:
-            pass  # it wanted to block: there are no more turns
-    if machine.inet:
-        machine.inet.stop()
-    for nic in machine.nics:
-        nic.stop(LAST_WORDS_MS)
-    for name, number in machine.counters.drops().items():
-        machine.log.info("dropped: %s %d", name, number)
-    machine.log.info("%s stopped", image.NAME)
-    metal.exit(0)

@@ -141,6 +141,12 @@ class Loop:
         state = ptr32(self.state)
         state[STOPPED] = 1
 
+    @micropython.viper
+    def resume(self):
+        """Turn again, for those who block at the end."""
+        state = ptr32(self.state)
+        state[STOPPED] = 0
+
     def run(self):
         """Turn until stopped, which may have happened before."""
         self.turns(0, 0)

@@ -15,6 +15,7 @@ class Machine:
     random          numbers nobody has to keep secret
     clock           the time of day once somebody asks for it (runtime/clock.py, clock_of)
     instance        what the cloud says (runtime/instance), in an image that is for one
+    ends            functions called at the end, last come, first called (runtime/ending.py)
     ready           it has said so (runtime/ready.py)
     entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
@@ -33,10 +34,11 @@ class Machine:
         self.instance = None
         self.entropy = None
         self.nics = []
+        self.disks = []
         self.inet = None
         self.ready = False
+        self.ends = []
 
-        self.disks = []
     @property
     def nic(self):
         """The first network device."""
@@ -48,5 +50,5 @@ class Machine:
         return self.nics[0]
 
     def stop(self):
-        """End in order: finish the turn, call the service's `stop`, switch the power off."""
+        """End in order: finish the turn, then what runtime/ending.py says, switch the power off."""
         self.loop.stop()

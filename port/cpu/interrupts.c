@@ -111,6 +111,15 @@ static bool arm(int32_t deadline) {
     return true;
 }
 
+// Have the timer interrupt a callback that computes (micropython/urgent.c), once.
+void interrupts_alarm(uint32_t milliseconds) {
+    uint32_t flags = interrupts_off();
+    timer_arm(milliseconds);
+    armed = -2; // nobody's deadline: the next wait sets its own
+    armed_count = interrupts[timer_line()];
+    interrupts_restore(flags);
+}
+
 // Halt until a counter differs from what the caller has seen.  Interrupts are off between the
 // comparison and the halt, and `sti` takes effect only after the instruction that follows it
 // (Intel SDM 2, STI), so an interrupt in between wakes the halt.

@@ -3,7 +3,7 @@
 // Exceptions build a trap_frame and call trap().  An interrupt only counts: it increments the
 // counter of its line, masks the line at the PIC until the event loop waits again, acknowledges and
 // returns.  Masking edge-triggered lines too loses nothing: the 8259 latches an edge in its request
-// register whether or not the line is masked.  Lines from 17 on are edges, too, and are not masked
+// register whether or not the line is masked.  Lines from 16 on are edges, too, and are not masked
 // at all; bit 16 of lines_masked_here says that one of them has come since the last wait.
 
     .set PIC1, 0x20
@@ -44,7 +44,7 @@ vectors:
 
     .align 16               // 48: one-shot timer of the local APIC
     incl interrupts + 16 * 4
-    jmp acknowledge
+    jmp message
 
     .set n, 17              // 49: messages of devices, and the IOAPIC's lines
     .rept 15
@@ -63,7 +63,6 @@ vectors:
 
 message:                    // edges: there is nothing to mask
     orl $1 << 16, lines_masked_here
-acknowledge:
     movl $0, LAPIC_EOI
     iret
 

@@ -84,6 +84,12 @@ static mp_obj_t metal_wait(mp_obj_t seen, mp_obj_t deadline) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(metal_wait_obj, metal_wait);
 
+static mp_obj_t metal_alarm(mp_obj_t milliseconds) {
+    interrupts_alarm(number(milliseconds));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(metal_alarm_obj, metal_alarm);
+
 static mp_obj_t metal_ticks_ms(void) {
     return MP_OBJ_NEW_SMALL_INT(clock_ms());
 }
@@ -253,6 +259,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_unmask), MP_ROM_PTR(&metal_unmask_obj)},
     {MP_ROM_QSTR(MP_QSTR_new_line), MP_ROM_PTR(&metal_new_line_obj)},
     {MP_ROM_QSTR(MP_QSTR_wait), MP_ROM_PTR(&metal_wait_obj)},
+    {MP_ROM_QSTR(MP_QSTR_alarm), MP_ROM_PTR(&metal_alarm_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&metal_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_us), MP_ROM_PTR(&metal_ticks_us_obj)},
     {MP_ROM_QSTR(MP_QSTR_uptime_ms), MP_ROM_PTR(&metal_uptime_ms_obj)},

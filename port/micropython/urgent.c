@@ -6,7 +6,7 @@
 // if the turn of the loop has lasted a millisecond by then, the function that runtime/urgent.py has
 // given to `metal.on_busy`.  What it lets happen must not disturb the code in whose midst it runs:
 // it is not called while a function of the system itself is the one executing, nor within itself,
-// nor where the scheduler or the heap is locked.
+// nor where the scheduler or the heap is locked.  SystemExit from there goes to that code.
 #include <string.h>
 #include "port.h"
 #include "py/bc.h"
@@ -79,6 +79,11 @@ void urgent_look(const mp_code_state_t *state) {
         if (!more) {
             lines_unmask_served();
         }
+    } else if (mp_obj_is_subclass_fast(
+                   MP_OBJ_FROM_PTR(mp_obj_get_type(MP_OBJ_FROM_PTR(nlr.ret_val))),
+                   MP_OBJ_FROM_PTR(&mp_type_SystemExit))) {
+        // The code in whose midst we are has had time enough to end (runtime/ending.py).
+        mp_sched_exception(MP_OBJ_FROM_PTR(nlr.ret_val));
     } else {
         // A bug of the system's: not the business of the code in whose midst it happened.
         mp_obj_print_exception(&mp_plat_print, MP_OBJ_FROM_PTR(nlr.ret_val));

@@ -27,25 +27,25 @@ SCI_EN = const(1)  # the line of interrupts is the system's, not the firmware's
 SLP_EN = const(0x2000)  # with SLP_TYP 0, which means S5 on both
 
 
-def find(functions, pressed):
-    """The button among PCI `functions`, as a device for the loop, or None; prepares power off."""
+def find(functions, machine):
+    """The buttons among PCI `functions`, as devices for the loop; prepares power off."""
+    found = []
     for function in functions:
         if function.vendor == INTEL and function.device in (PIIX4_PM, ICH9_LPC):
             base = function.read32(PM_BASE) & 0xFFC0
             if base:
                 metal.set_poweroff(base + PM1_CONTROL, SLP_EN)
-                return Button(base, pressed)
+                found.append(Button(base, machine))
+    return found
 
 
 class Button:
-    """`pressed()` is called for each time it is pressed."""
-
     line = 9
     rare = True
 
-    def __init__(self, base, pressed):
+    def __init__(self, base, machine):
         self.base = base
-        self.pressed = pressed
+        self.machine = machine
         metal.out16(base, POWER_BUTTON)  # whatever happened before; a written 1 clears
         metal.out16(base + PM1_ENABLE, POWER_BUTTON)
         metal.out16(base + PM1_CONTROL, SCI_EN)
@@ -53,5 +53,6 @@ class Button:
     def service(self, budget):
         if metal.in16(self.base) & POWER_BUTTON:
             metal.out16(self.base, POWER_BUTTON)
-            self.pressed()
+            self.machine.log.info("the power button is pressed")
+            self.machine.stop()
         return False

@@ -107,6 +107,7 @@ class Machine:
         self.command_line = ""
         self.halts = 0
         self.pci_address = 0
+        self.alarms = []
         self.poweroff = None
         self.allocated = self.live = 0
         self.rdrand = False
@@ -266,6 +267,9 @@ class Metal(types.ModuleType):
 
     def wait(self, seen, deadline):
         self.machine.wait(seen, deadline)
+
+    def alarm(self, ms):
+        self.machine.alarms.append(ms)
 
     def ticks_ms(self):
         return self.machine.ms & TICKS

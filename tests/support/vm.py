@@ -30,7 +30,7 @@ BOOTS = ("multiboot", "pvh", "ide", "virtio-blk")
 FORMATS = {".qcow2": "qcow2", ".vmdk": "vmdk", ".vdi": "vdi", ".vhd": "vpc", ".vhdx": "vhdx"}
 MULTIBOOT_MAGIC = (0x1BADB002).to_bytes(4, "little")
 # The readiness marker (runtime/ready.py): a name, and addresses if there is a network.
-READY = re.compile(r"^\[ *\d+\.\d{3}\] ready: (\S+)((?: \S+)*)$", re.M)
+READY = re.compile(r"^\[ *\d+\.\d{3}\] ready: (\S+)((?: \S+)*)\n", re.M)
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
