@@ -97,7 +97,7 @@ def _parser():
     )
     run.add_argument("service", nargs="?", metavar="SERVICE", help=SERVICE)
     run.add_argument("--memory", default="32M", metavar="SIZE", help="default: 32M")
-    run.add_argument("--machine", choices=("pc", "q35"), default="pc")
+    run.add_argument("--machine", choices=("pc", "q35", "microvm"), default="pc")
     boot = run.add_mutually_exclusive_group()
     boot.add_argument("--kernel", action="store_true", help="boot the ELF directly (default)")
     boot.add_argument("--disk", choices=("ide", "virtio"), help="boot the disk image, from a disk")
@@ -212,6 +212,7 @@ def main(arguments):
                 from tools import qemu
 
                 qemu.check(options)
+                options.settings += qemu.needs(options)
                 folder = _folder(options) if options.no_build else build(options)
                 return qemu.run(folder, options)
             case "hijack":
@@ -219,7 +220,7 @@ def main(arguments):
 
                 return hijack.run(options)
             case command if command in deploy.COMMANDS:
-                return deploy.run(options, build)
+                return deploy.run(options, lambda o: _folder(o) if o.no_build else build(o))
             case "test":
                 return _module("tools.testing", options.arguments)
             case "bench":

@@ -29,12 +29,14 @@ PACKAGES = {
     "curl": "an HTTP client",
     "dbus": "the bus between avahi and its clients",
     "dnsmasq-base": "a DHCP server",
+    "genisoimage": "CDs as clouds make them for their instances",
     "hping3": "floods of SYNs",
     "iperf3": "the measure that services/stream is a peer of",
     "iproute2": "network namespaces and TAP devices",
     "iputils-ping": "pings with fragments",
     "make": "MicroPython for Linux",
     "mosquitto": "a broker for the MQTT client of a package",
+    "mtools": "FAT, as on the disks of clouds",
     "nmap": "scans of ports, and what a stack is known by",
     "nsd": "the DNS server that ours is compared with",
     "procps": "sysctl, for the settings of network namespaces",
@@ -79,8 +81,9 @@ Run the tests: those of some rungs, or what a path names; without any, all rungs
 NOTES = """\
 Options are pytest's: ./importos test unit -k udp; ./importos test tests/net/test_udp.py -x"""
 
-# These load the machine so much that others would suffer: after them, with so many processes.
-ALONE = {"suite": "2", "stress": "1"}
+# These load the machine so much that others would suffer, or share what takes long to come up:
+# after them, with so many processes.
+ALONE = {"glance": "1", "suite": "2", "stress": "1"}
 
 
 NO_TESTS = 5  # pytest's exit status when nothing was selected

@@ -22,9 +22,13 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Namespace:
+    UNSHARED = ("--net",)
+    SETUP = "ip link set lo up"
+
     def __init__(self):
+        script = f"{self.SETUP} && echo up && exec cat"
         self.holder = subprocess.Popen(
-            [tool("unshare"), "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"],
+            [tool("unshare"), *self.UNSHARED, "sh", "-c", script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
@@ -58,7 +62,11 @@ class Namespace:
         return result["value"]
 
     def command(self, *words):
-        return [tool("nsenter"), f"--net={self.path}", tool(words[0]), *map(str, words[1:])]
+        return [*self.enter(), tool(words[0]), *map(str, words[1:])]
+
+    def enter(self):
+        """The words in front of a command that is to run in the namespace."""
+        return [tool("nsenter"), f"--net={self.path}"]
 
     def run(self, *words, check=True, timeout=30):
         """Run a program in the namespace to its end; returns subprocess's result with text."""
@@ -108,6 +116,7 @@ class Namespace:
         return made
 
     def close(self):
+        """End what was started here, and the namespace."""
         for child in self.children:
             if child.poll() is None:
                 child.kill()

@@ -77,6 +77,7 @@ def add_parsers(commands, made, parser_class, service):
         one.add_argument(
             "--keep", action="store_true", help="keep machines that do not become ready"
         )
+        one.add_argument("--no-build", action="store_true", help="deploy what was built last")
         provider.add_connection(one)
         provider.add_options(one)
         for verb, where in others.items():

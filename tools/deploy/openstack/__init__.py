@@ -43,6 +43,7 @@ class OpenStack(provider.Provider):
             help="of the image: hw_machine_type=q35; NAME= takes one of ours away",
         )
         add("--boot-from", choices=("image", "volume"), default="image")
+        add("--image-only", action="store_true", help="upload the image, make no servers")
         add("--replace", action="store_true", help="rebuild servers that run another version")
 
     def __init__(self, options):
@@ -56,8 +57,7 @@ class OpenStack(provider.Provider):
         images.properties("", options.property)
         _pairs(options.meta, "--meta")
         self.user_data = servers.user_data(options.user_data)
-        with self.cloud.errors():
-            self.cloud.sdk.authorize()
+        self.cloud.log_in()
 
     def deploy(self, built, tell):
         options = self.options
@@ -69,6 +69,10 @@ class OpenStack(provider.Provider):
             image, new = self.images.upload(described, tell)
             if new:
                 self.made.append((f"image {image.name}", lambda: self.images.delete(image)))
+            if options.image_only:
+                self.made.clear()
+                tell(image.id)
+                return []
             return self._servers(built.service, report["ports"], image, tell)
         except BaseException:
             left = self.withdraw()

@@ -7,6 +7,7 @@ what clouds.yaml or OS_* say under a name like `password`, and what looks like a
 """
 
 import contextlib
+import logging
 import os
 import re
 
@@ -50,6 +51,11 @@ class Cloud:
         import openstack
         from openstack.config import loader
 
+        for library in ("keystoneauth", "openstack", "urllib3"):
+            # What goes wrong is said once, by us; without handlers warnings go to stderr.
+            logging.getLogger(library).addHandler(logging.NullHandler())
+            logging.getLogger(library).propagate = False
+
         try:
             config = loader.OpenStackConfig(app_name="importos")
         except Exception as error:
@@ -70,6 +76,11 @@ class Cloud:
         sdk = openstack.connection.Connection(config=region)
         sdk.config._name = region.name
         return sdk
+
+    def log_in(self):
+        """Find out now, not after a build, whether the cloud takes us."""
+        with self.errors():
+            self.sdk.session.get_token()
 
     @contextlib.contextmanager
     def errors(self, doing=""):
@@ -113,9 +124,9 @@ def explain(error, cloud, doing=""):
         case auth.MissingRequiredOptions():
             names = ", ".join(option.name for option in error.options)
             return f"{cloud}: clouds.yaml or OS_* variables do not say {names}"
-        case auth.EndpointNotFound() | auth.catalog.CatalogException():
-            return f"{where}the cloud has no such service ({first_line(error)})"
-        case auth.SSLFailure() | requests.exceptions.SSLError():
+        case auth.EndpointNotFound() | auth.CatalogException() | sdk.ServiceDisabledException():
+            return f"{where}the cloud does not offer that ({first_line(error)})"
+        case auth.SSLError() | requests.exceptions.SSLError():
             return (
                 f"{cloud}: its certificate is not trusted: set cacert in clouds.yaml or OS_CACERT"
             )
@@ -124,7 +135,8 @@ def explain(error, cloud, doing=""):
         case auth.ConnectFailure() | requests.exceptions.ConnectionError():
             return f"{where}cannot connect{_address(error)}"
         case auth.DiscoveryFailure():
-            return f"{cloud}: that is not Keystone: {first_line(error)}"
+            # It may say that version 2 has no domains; there has been no such for years.
+            return f"{cloud}: auth_url leads to no Keystone of version 3 ({first_line(error)})"
         case sdk.ForbiddenException():
             return f"{where}not allowed: {_details(error)}"
         case sdk.HttpException():
@@ -142,7 +154,7 @@ def _details(error):
 
 
 def _address(error):
-    found = re.search(r"https?://[^\s'\")]+|host='[^']+', port=\d+", str(error))
+    found = re.search(r"https?://[^\s'\")]+[^\s'\"):]|host='[^']+', port=\d+", str(error))
     return f" ({found[0]})" if found else ""
 
 

@@ -1,0 +1,12 @@
+"""Clouds for the tests: each is brought up once for all tests of a rung."""
+
+import pytest
+
+from tests.openstack.cloud import Cloud
+
+
+@pytest.fixture(scope="session")
+def glance():
+    """Keystone and Glance."""
+    with Cloud() as cloud:
+        yield cloud
