@@ -21,7 +21,12 @@ from runtime.settings import Settings
 from runtime.timers import Timers
 
 # An image has a driver if it has what the driver is for.
-DRIVERS = ("drivers.virtio.rng", "drivers.virtio.blk", "drivers.virtio.net")
+DRIVERS = (
+    "drivers.virtio.rng",
+    "drivers.virtio.blk",
+    "drivers.virtio.scsi",
+    "drivers.virtio.net",
+)
 SECRETS = "os.entropy"  # in an image whose service uses os.urandom (runtime/library/os)
 
 

@@ -36,6 +36,7 @@ class Disk:
     """A driver adds the requests, `stop`, and
     poll()      look once at what the device has answered
     busy()      how many requests are under way
+    begin(kind, sector, buffer, done), longest      what Pieces needs
     """
 
     name = ""
@@ -81,3 +82,21 @@ class Disk:
             if metal.uptime_ms() > end:
                 return False
         return not self.volatile or self.wait(self.flush, end - metal.uptime_ms()) == 0
+
+
+class Pieces:
+    """A request longer than the device takes at once, piece after piece."""
+
+    def __init__(self, disk, kind, sector, buffer, done):
+        self.disk, self.kind, self.sector, self.buffer, self.done = disk, kind, sector, buffer, done
+        self.at = 0
+        self.go_on(0, None)
+
+    def go_on(self, status, _):
+        disk, at = self.disk, self.at
+        if status or at == len(self.buffer):
+            self.done(status, self.buffer)
+            return
+        piece = memoryview(self.buffer)[at : at + disk.longest]
+        self.at = at + len(piece)
+        disk.begin(self.kind, self.sector + (at >> 9), piece, self.go_on)

@@ -27,7 +27,7 @@ from micropython import const
 from drivers.virtio import device, transport
 from drivers.virtio.requests import INDIRECT, WRITE, Channel, Requests
 from runtime.counters import Counters
-from runtime.disk import Disk
+from runtime.disk import Disk, Pieces
 
 TYPE = const(2)
 TRANSITIONAL = const(0x1001)
@@ -428,24 +428,6 @@ class VirtioBlk(Disk):
             self.log.error("%s: %s", self.name, error)
             self.end()
         self.queue.lost()
-
-
-class Pieces:
-    """A request longer than the device takes at once, piece after piece."""
-
-    def __init__(self, disk, kind, sector, buffer, done):
-        self.disk, self.kind, self.sector, self.buffer, self.done = disk, kind, sector, buffer, done
-        self.at = 0
-        self.go_on(0, None)
-
-    def go_on(self, status, _):
-        disk, at = self.disk, self.at
-        if status or at == len(self.buffer):
-            self.done(status, self.buffer)
-            return
-        piece = memoryview(self.buffer)[at : at + disk.longest]
-        self.at = at + len(piece)
-        disk.begin(self.kind, self.sector + (at >> 9), piece, self.go_on)
 
 
 class Spans:

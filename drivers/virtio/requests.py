@@ -10,6 +10,7 @@ control queues), and for buffers that wait for the device to have something to s
     slot = queue.take()                 a free slot, -1: all are under way
     queue.piece(slot, i, address, length, WRITE or 0)       buffer i of the chain (WRITE: for the
                                         device to write; these come last); i < pieces
+    queue.data(slot, i, buffer, WRITE or 0)     the same for an object with a buffer
     queue.send(slot, count, done)       publish a chain of `count` pieces, whose doorbell is rung at
                                         the end of the turn; later done(slot, length) is called:
                                         length is what the device says it has written, never
@@ -207,6 +208,11 @@ class Requests:
         descriptor[1] = 0
         descriptor[2] = length
         descriptor[3] = flags | _NEXT | (first + i + 1) << 16
+
+    @micropython.viper
+    def data(self, slot: int, i: int, buffer, flags: int):
+        start = ptr8(buffer)
+        self.piece(slot, i, int(start), len(buffer), flags)
 
     @micropython.viper
     def send(self, slot: int, count: int, done):

@@ -1,5 +1,7 @@
 """What the disks are, said on the console: for tests/vm/test_disks.py."""
 
+import drivers.virtio.scsi  # noqa: F401 (brings the driver in)
+
 
 def start(machine):
     for disk in machine.disks:
