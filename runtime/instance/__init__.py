@@ -80,7 +80,7 @@ def find(machine):
     items = read_fw_cfg(machine, instance)
 
     # (They may say whether to ask for metadata.)
-    told = parse(text_of(items.get("settings", b""), log))
+    told = sound(log, "fw_cfg", parse(text_of(items.get("settings", b""), log)))
     for name, value in told.items():
         if name not in last:
             values[name] = value
@@ -98,6 +98,7 @@ def find(machine):
         instance.user_data = mine
         layers.insert(1, ("user data of fw_cfg", owned(machine, instance, "fw_cfg")))
     for where, found in layers:
+        found = sound(log, where, found)
         names = [name for name in found if name not in last]
         for name in names:
             last[name] = values[name] = found[name]
@@ -120,6 +121,20 @@ def part_of(name):
         return __import__(name, None, None, ("*",))
     except ImportError:
         return None
+
+
+def sound(log, where, settings):
+    """Those settings that the network, if there is one, would not stop at."""
+    part = part_of(NETWORK)
+    found = {}
+    for name, value in settings.items():
+        try:
+            if part:
+                part.check(name, value)
+            found[name] = value
+        except (ValueError, AttributeError):
+            log.warning("instance: %s: %s is not understood", where, name)
+    return found
 
 
 def read_fw_cfg(machine, instance):

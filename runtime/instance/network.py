@@ -5,6 +5,7 @@ OpenStack's network_data.json: `links` (id, MAC), `networks` on them, `services`
 configure themselves and are none of our business.
 
     settings, complaints = read(description, nics)
+    check(name, value)          ValueError: a setting that the stack would stop at, whoever gave it
 
     {"address": "10.0.0.2/24", "gateway": "10.0.0.1", "mtu": "1450", "dns": "10.0.0.3",
      "static-routes": [(prefix, length, gateway), ...], "eth1.address6": "2001:db8::2/64", ...}
@@ -14,7 +15,7 @@ Above: runtime/instance.  Below: net/ip4/internet.py and net/ip6/internet.py rea
 Left out: bonds and VLANs; routes of IPv6 but the default; a second IPv4 address of a device.
 """
 
-from net.address import parse
+from net.address import parse, parse_interface
 
 WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError)
 
@@ -49,6 +50,28 @@ def read(description, nics):
     if settings and servers:
         settings["dns"] = ",".join(servers)
     return settings, complaints
+
+
+def check(name, value):
+    kind = name.split(".")[-1]
+    size = 16 if kind[-1:] == "6" else 4
+    if value is True:
+        if kind in ("address", "address6", "gateway", "gateway6", "mtu", "dns", "hostname"):
+            raise ValueError("no value")
+    elif kind in ("address", "address6"):
+        for part in value.split(",") if size == 16 else [value]:
+            of_size(part.split("/")[0], size)
+            parse_interface(part)
+    elif kind in ("gateway", "gateway6", "identifier6", "last-address"):
+        of_size(value, size)
+    elif kind == "mtu":
+        int(value)
+    elif kind in ("dns", "ntp"):
+        for address in value.split(","):
+            if kind == "dns" or ":" in address or address.replace(".", "").isdigit():
+                parse(address)
+    elif kind == "hostname" and not 0 < len(value.encode()) < 64:
+        raise ValueError("too long")
 
 
 def prefix_of(mac, nics):

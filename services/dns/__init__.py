@@ -11,9 +11,11 @@ the image, which is then half as large: for whoever has another server for the r
     table.py      the zone, laid out by tools/zone/compile.py
     stream.py     queries over TCP
     transfer.py   whole zones, for the addresses of `axfr=10.0.0.0/8`
+    outside.py    another zone without another image, in a cloud
 """
 
 from net.dhcp import Dhcp
+from net.stack import part
 from net.udp import Udp
 from runtime.counters import Counters
 from services.dns.responder import COUNTS, DROPS, Responder
@@ -31,7 +33,8 @@ def start(machine):
     # Here and not above: the tests import this package, and have no image.
     from image import SETTINGS, zone
 
-    responder = Responder(zone)
+    outside = part("services.dns.outside")
+    responder = Responder(outside.choose(machine, zone) if outside else zone)
     machine.counters.add(Counters("dns", COUNTS, DROPS, responder.work))
     if SETTINGS["protocols"] == "udp4":
         from net.inet import Inet

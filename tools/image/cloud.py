@@ -11,6 +11,7 @@ PARTS = (
     ("runtime.instance", None),
     ("runtime.instance.network", "net.stack"),
     ("runtime.instance.metadata", "net.stack"),
+    ("services.dns.outside", "services.dns"),
     ("drivers.virtio.blk", None),
     ("drivers.virtio.scsi", None),
     ("drivers.virtio.net.control", "drivers.virtio.net"),
