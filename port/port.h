@@ -75,6 +75,7 @@ void interrupts_alarm(uint32_t milliseconds);
 // cpu/timer.c: the one-shot
 void timer_init(void);
 void timer_measure(void);
+uint32_t timer_tsc_khz(void);
 unsigned timer_line(void);
 void timer_arm(uint32_t milliseconds);
 void timer_disarm(void);

@@ -55,6 +55,13 @@ def check(options):
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
     find_tap(options)
+    if options.machine == "microvm" and options.disk:
+        raise UserError(f"--disk {options.disk}: a microvm boots nothing but a kernel")
+
+
+def needs(options):
+    """What has to be compiled in for the machine that is asked for."""
+    return ["bus=mmio"] if options.machine == "microvm" else []
 
 
 def find_tap(options):
@@ -88,10 +95,12 @@ def run(folder, options):
     else:
         forwards = find_forwards(report["ports"], options.forward)
         backend = user_backend(Settings(options.append, report.get("settings")), forwards)
+    pci = options.machine != "microvm"
     if any(row["name"] == "drivers.virtio.rng" for row in report["python"]):
-        command += ["-device", "virtio-rng-pci"]
+        command += ["-device", "virtio-rng-pci" if pci else "virtio-rng-device"]
     if networked:
-        command += ["-netdev", backend, "-device", "virtio-net-pci,netdev=net0,romfile="]
+        nic = "virtio-net-pci,netdev=net0,romfile=" if pci else "virtio-net-device,netdev=net0"
+        command += ["-netdev", backend, "-device", nic]
         for f in () if tap else forwards:
             check_free(f)
             print(f"{LOCALHOST}:{f.host} leads to {f.protocol} port {f.guest}", flush=True)

@@ -1,4 +1,5 @@
-// The monotonic clock: the TSC, its rate told by KVM or else measured against the PIT.
+// The monotonic clock: the TSC, its rate told by KVM or else measured against the PIT, or, on
+// machines without one, once against the timer of the local APIC.
 //
 // There is no long wait to measure.  Channel 2 of the PIT runs free from the start; the first time
 // somebody asks for the time, the counts that have passed since give a rate good to a percent or
@@ -11,6 +12,8 @@ enum {
     PIT_HZ = 1193182,
     CHANNEL_2 = 0x42,
     CONTROL = 0x43,
+    MODE_2 = 0xb4,    // of channel 2, low then high byte
+    READ_BACK = 0xe8, // its status, of which the lower six bits are the mode
     GATE = 0x61,
     FIRST_COUNTS = 120, // 100 us
     CHECK_COUNTS = 24,  // 20 us
@@ -27,7 +30,7 @@ static struct {
 
 static uint64_t base_tsc, base_us, refine_at;
 static uint32_t khz, multiplier, shift, window;
-static bool suspicious;
+static bool suspicious, pit;
 
 static uint16_t pit_count(uint64_t *tsc) {
     out8(CONTROL, 0x80); // latch
@@ -87,6 +90,9 @@ static uint32_t distance(uint32_t a, uint32_t b) {
 
 static void first_measurement(void) {
     uint32_t told = kvmclock_khz();
+    if (!told && !pit) {
+        told = timer_tsc_khz();
+    }
     if (told) {
         set_rate(told, from.tsc);
         return;
@@ -112,6 +118,10 @@ static void refine(void) {
         from.tsc = rdtsc();
         window = WINDOW_TOLD;
         set_rate(told, from.tsc);
+        return;
+    }
+    if (!pit) {
+        refine_at = UINT64_MAX;
         return;
     }
     uint16_t counted = (uint16_t)(from.count - pit_count(&tsc));
@@ -145,9 +155,11 @@ static void refine(void) {
 
 void clock_init(void) {
     out8(GATE, (uint8_t)((in8(GATE) & ~2) | 1)); // gate on, speaker off
-    out8(CONTROL, 0xb4);                         // channel 2, low then high byte, mode 2
+    out8(CONTROL, MODE_2);
     out8(CHANNEL_2, 0);
     out8(CHANNEL_2, 0);
+    out8(CONTROL, READ_BACK);
+    pit = (in8(CHANNEL_2) & 0x3f) == (MODE_2 & 0x3f);
     kvmclock_init();
     restart();
 }

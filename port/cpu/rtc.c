@@ -36,6 +36,9 @@ static uint32_t days(uint32_t year, uint32_t month, uint32_t day) {
 uint64_t rtc_seconds(void) {
     uint8_t f[6], again[6];
     bool same;
+    if (cmos(STATUS_A) == 0xff) {
+        return 0; // there is none: 1970
+    }
     do { // an update between two registers shows as a difference
         read_all(f);
         read_all(again);

@@ -60,6 +60,27 @@ void timer_init(void) {
     measured_from = rdtsc();
 }
 
+// The rate of the TSC, where there is no PIT to tell it: QEMU's and KVM's APIC counts 1 GHz, so 10
+// ms of waiting tell it to 0.1 %, as no reading may have been interrupted for more than 10 us.
+uint32_t timer_tsc_khz(void) {
+    uint64_t first = 0, start = 0;
+    for (unsigned patience = 1000000; have_apic && patience; patience--) {
+        uint64_t before = rdtsc();
+        uint32_t count = 0xffffffff - *apic(CURRENT_COUNT);
+        uint64_t taken = rdtsc() - before;
+        if (taken > 30000) {
+            continue;
+        }
+        if (!first) {
+            first = count;
+            start = before;
+        } else if (count - first > 10 * KNOWN_KHZ) {
+            return (uint32_t)((before - start) * KNOWN_KHZ / (count - first));
+        }
+    }
+    panic("nothing counts at a known rate: no clock");
+}
+
 // Called once, when enough has happened since timer_init to measure by.
 void timer_measure(void) {
     if (!have_apic) {
