@@ -98,7 +98,7 @@ class Listener:
 
     def work(self):
         while not self.ending:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, OSError):
                 frame = self.socket.recv(65536)
                 if frame[6:12] == self.mac and len(frame) < 200:
                     self.frames.append((time.monotonic(), frame))
@@ -116,11 +116,21 @@ class Listener:
                 arp.add(socket.inet_ntop(socket.AF_INET, frame[28:32]))
             elif kind == b"\x80\x35":
                 reverse = True
-            elif kind == b"\x86\xdd" and frame[20] == 58 and frame[54] == 136:
+            elif kind == b"\x86\xdd" and (frame[20], frame[54], frame[58]) == (58, 136, 0x20):
                 # Unsolicited, overriding, to all nodes.
-                if frame[:6] == b"\x33\x33\0\0\0\1" and frame[58] == 0x20:
-                    advertised.add(socket.inet_ntop(socket.AF_INET6, frame[62:78]))
+                assert frame[:6] == b"\x33\x33\0\0\0\1"
+                advertised.add(socket.inet_ntop(socket.AF_INET6, frame[62:78]))
         return arp, advertised, reverse
+
+    def expect(self, moment, addresses, timeout=5):
+        """All of these have been announced since, or are soon."""
+        end = time.monotonic() + timeout
+        while True:
+            arp, advertised, _ = self.announced(moment)
+            if set(addresses) <= arp | advertised:
+                return
+            assert time.monotonic() < end, f"announced: {arp}, {advertised}"
+            time.sleep(0.05)
 
     def close(self):
         self.ending = True
@@ -249,6 +259,10 @@ def save(guest, path):
     return wait_migrated(guest)
 
 
-def restore(there, path):
+def restore(there, path, timeout=60):
     there.monitor.execute("migrate-incoming", uri=f"exec:cat {path}")
+    end = time.monotonic() + timeout
+    while there.monitor.execute("query-status")["status"] == "inmigrate":
+        assert time.monotonic() < end, "its state does not come"
+        time.sleep(0.01)
     there.monitor.execute("cont")

@@ -5,8 +5,8 @@ bytes.  TCP 9 compares what comes with the pattern; at its end it says how many 
 8 bytes.  TCP 7 and UDP 7 are echoes.  UDP 99 tells counters and what the clocks say.
 """
 
-import drivers.virtio.net.control
-import net.presence  # noqa: F401 (as --cloud does)
+import drivers.virtio.net.control  # noqa: F401 (as --cloud does)
+import net.presence  # noqa: F401
 from net.dhcp import Dhcp
 from net.dual import Dual
 from net.tcp import Tcp
@@ -28,7 +28,8 @@ def start(machine):
 
     def tell(socket, datagram):
         counters = {name: number for name, number in machine.counters().items() if number}
-        socket.reply(datagram, repr((machine.uptime_ms(), counters)).encode())
+        answer = repr((machine.uptime_ms(), counters)).encode()
+        socket.send_to(answer, datagram.source, datagram.source_port)
 
     inet.udp.bind(99, tell)
 
