@@ -66,6 +66,7 @@ def test_nobody_says_anything(elf):
 
 
 DRIVES = {
+    "iso by virtio-scsi": ("scsi", lambda files, label: iso(files, label)),
     "iso by virtio-blk": ("blk", lambda files, label: iso(files, label)),
     "vfat by virtio-blk": ("blk", lambda files, label: fat(files, label)),
 }
@@ -129,7 +130,7 @@ def test_static_addresses_of_a_config_drive(elf, disk, network):
 
 def test_precedence(elf, disk):
     words = [
-        *disk(iso(drive(USER), "config-2")),
+        *disk(iso(drive(USER), "config-2"), "scsi"),
         *disk(fat(nocloud(b"greeting = 'nocloud'"), "cidata")),
         *("-fw_cfg", "name=opt/org.importos/settings,string=colour=fw_cfg shape=fw_cfg"),
     ]
