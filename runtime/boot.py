@@ -75,6 +75,9 @@ def find_devices(machine, console=True):
     """Chipset and the devices that the image has drivers for; returns who may stop the machine."""
     switches = [Console(machine.stop)] if console else []
     functions = pci.scan()
+    reach = find("runtime.platform.reach")
+    if reach:
+        reach.lower(functions)
     mmio = find("drivers.virtio.mmio")
     if mmio:
         functions += mmio.slots(machine, functions)

@@ -52,6 +52,7 @@ class PciFunction:
         self.put(0x10 + 4 * index, address & 0xFFFFFFFF | flags, 4)
         if wide:
             self.put(0x14 + 4 * index, address >> 32, 4)
+            self.bars[0x14 + 4 * index] = (1, 0)
         self.bars[0x10 + 4 * index] = (size, flags)
 
     def capability(self, data):
@@ -72,7 +73,7 @@ class PciFunction:
             length, flags = self.bars[offset]
             value = value & -length | flags
         elif 0x10 <= offset < 0x28:
-            return  # no base address here, or the upper half of one that stays where it is
+            return  # no base address here
         self.put(offset, value & ((1 << 8 * size) - 1), size)
 
 

@@ -12,6 +12,7 @@ PARTS = (
     ("runtime.instance.network", "net.stack"),
     ("runtime.instance.metadata", "net.stack"),
     ("services.dns.outside", "services.dns"),
+    ("runtime.platform.reach", "drivers.virtio.transport"),
     ("drivers.virtio.blk", None),
     ("drivers.virtio.scsi", None),
     ("drivers.virtio.net.control", "drivers.virtio.net"),

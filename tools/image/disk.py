@@ -6,11 +6,13 @@
     moved(image, lba)           # the same, with all but its first sector elsewhere
     bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
 
-The layout is drawn in port/disk/boot.S.  The payload is raw deflate (RFC 1951), made by libdeflate
-at its slowest level, after a filter for branches; docs/build.md has the numbers for these choices.
+The layout is drawn in port/disk/boot.S.  The payload is packed as the loader says that it unpacks,
+after a filter for branches: raw deflate (RFC 1951) starts sooner, raw LZMA is smaller; docs/build.md
+has the numbers.
 Left out: other formats, which tools/image/formats makes from this one.
 """
 
+import lzma
 import struct
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +29,8 @@ HEADER_OFFSET = 4
 CHUNK = 32768  # what is read at once
 BOUNCE = 0x10000
 CALL, JUMP = 0xE8, 0xE9
+DEFLATE, LZMA = 1, 2  # what a loader unpacks
+PROPERTIES = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}
 
 # SeaBIOS takes a virtio-blk disk of less than one cylinder (16 heads of 63 sectors) for a floppy;
 # VDI, VHD and clouds count in these.
@@ -52,6 +56,7 @@ class Header(NamedTuple):
     payload_hash: int = 0
     command_line: int = 0
     calls_length: int = 0
+    packing: int = DEFLATE
 
     @classmethod
     def read(cls, image):
@@ -63,11 +68,13 @@ class Header(NamedTuple):
         return image[:HEADER_OFFSET] + HEADER.pack(*self) + image[end:]
 
 
-HEADER = struct.Struct("<HHHH12I")
+HEADER = struct.Struct("<HHHH13I")
 
 
-def compress(data):
-    """Raw deflate, as small as it gets within a second."""
+def compress(data, packing=DEFLATE):
+    """As small as it gets within a second."""
+    if packing == LZMA:
+        return lzma.compress(data, lzma.FORMAT_RAW, filters=[PROPERTIES])
     return bytes(deflate.deflate_compress(data, 12))
 
 
@@ -112,13 +119,15 @@ def disk_image(elf_path, loader, command_line=""):
     if LOAD + len(loader) > BOUNCE:
         raise UserError("the command line is too long for the loader")
     calls = elf.section(".text").size
-    payload = _sectors(compress(absolute(flat, calls)), SECTOR)
+    packing = Header.read(loader).packing
+    payload = _sectors(compress(absolute(flat, calls), packing), SECTOR)
     header = Header(
         entry=elf.entry,
         # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
         payload_address=-(-(IMAGE + len(flat) + 16) // 4096) * 4096,
         command_line=command_line_at,
         calls_length=calls,
+        packing=packing,
     )
     return _joined(header, loader, payload, SECTOR)
 

@@ -32,6 +32,7 @@ class Format(NamedTuple):
     module: str = ""  # in this package; without: the build makes it anyway
     packages: dict = QEMU_IMG  # Debian package -> (reason, a command that shows it is there)
     default: bool = True  # written by `build` without being asked for
+    parts: tuple = ()  # what the machine needs to be started from it, as in tools/image/cloud.py
 
     def files(self, name):
         return [name + suffix for suffix in self.suffixes]
@@ -64,6 +65,7 @@ FORMATS = {
             "fdisk": ("the partitions of UEFI images", "sfdisk"),
         },
         default=False,
+        parts=(("runtime.platform.reach", "drivers.virtio.transport"),),
     ),
 }
 DEFAULT = [name for name, form in FORMATS.items() if form.default]
