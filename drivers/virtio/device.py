@@ -13,6 +13,8 @@ A transport (legacy.py, modern.py) gives access to one device:
     smaller_queue(size, wanted)         the size to use where `wanted` would do
     read_config(offset, count, width)   fields of the device's configuration, read at one moment
     cause()                             read and so acknowledge the interrupt cause
+    changed                             a slot: a message (msix.py) says that the configuration of
+                                        the device, or its status, changed
     isr, notify_at(index)               addresses of the ISR register and of a queue's doorbell
                                         if they are in memory, else 0
     notify(index)                       ring a doorbell that is not in memory
@@ -41,6 +43,7 @@ QUEUE_INTERRUPT = const(1)
 CONFIG_INTERRUPT = const(2)
 
 RESET_MS = const(1000)  # a device that has not reset by then is broken
+RECOVERIES = const(8)  # a device that fails more often is left alone
 
 
 class DeviceError(Exception):
@@ -81,3 +84,44 @@ def fail(transport, why):
     """Tell the device that we gave up on it (2.1.1), and the caller why."""
     transport.set_status(transport.status() | FAILED)
     raise DeviceError(why)
+
+
+class Driver:
+    """A device that asks for a reset (2.1.2) is initialised anew, in the next turn.
+
+    A driver has `name`, `log`, `loop`, `transport`, `features`, `choose` as for initialise, and
+    live()      queues that are empty, and `ready`
+    lost()      before that: what the device had been given will not come back
+    gone()      instead: nor will the device
+    """
+
+    recoveries = 0
+
+    def fails(self):
+        """For `changed`: whether the device asks for a reset."""
+        if not self.transport.status() & NEEDS_RESET:
+            return False
+        if self.recoveries > RECOVERIES:
+            return True  # it was left alone
+        self.log.error("%s: the device failed and asks for a reset", self.name)
+        self.loop.soon(self.recover)
+        return True
+
+    def recover(self):
+        self.recoveries += 1
+        try:
+            if self.recoveries > RECOVERIES:
+                fail(self.transport, "it fails again and again")
+            if initialise(self.transport, self.choose) != self.features:
+                fail(self.transport, "it has other features now")
+            self.lost()
+            self.live()
+        except DeviceError as error:
+            self.log.error("%s: %s", self.name, error)
+            self.gone()
+
+    def lost(self):
+        pass
+
+    def gone(self):
+        pass

@@ -35,7 +35,7 @@ def probe(machine, function, arena):
         return None
     try:
         found = transport.find(function, machine.settings.get("virtio"))
-        rng = VirtioRng(found, arena, function.line, machine.entropy)
+        rng = VirtioRng(machine, found, arena, function.line)
     except (device.DeviceError, MemoryError, ValueError) as error:
         machine.log.error("virtio-rng at %s: %s", function.name, error)
         return None
@@ -43,25 +43,38 @@ def probe(machine, function, arena):
     return rng
 
 
-def choose(offered):
-    return offered & 1 << device.VERSION_1
+class VirtioRng(device.Driver):
+    name = "virtio-rng"
+    rare = True
 
-
-class VirtioRng:
-    def __init__(self, transport, arena, line, entropy):
+    def __init__(self, machine, transport, arena, line):
+        self.log = machine.log
+        self.loop = machine.loop
+        self.entropy = machine.entropy
         self.transport = transport
         self.line = line
-        self.entropy = entropy
-        self.waiting = False
-        device.initialise(transport, choose)
-        queue = virtqueue.Virtqueue(transport, 0, 1, arena)
+        transport.changed = self.fails
+        self.features = device.initialise(transport, self.choose)
+        self.queue = virtqueue.Virtqueue(transport, 0, 1, arena)
         self.cells = bytearray(4 * _CELLS)
         self.buffer = arena.take(BYTES)
-        queue.fill(self.cells, 0, transport, 0, self.buffer, 1)
-        transport.set_queue(queue)
-        device.ready(transport)
-        entropy.sources.append(self.request)
+        self.live()
+        self.entropy.sources.append(self.request)
+
+    def choose(self, offered):
+        return offered & 1 << device.VERSION_1
+
+    def live(self):
+        queue = self.queue
+        queue.clear(queue.available, queue.used)
+        queue.fill(self.cells, 0, self.transport, 0, self.buffer, 1)
+        self.transport.set_queue(queue)
+        device.ready(self.transport)
+        self.waiting = False
         self.request()
+
+    def gone(self):
+        self.waiting = True  # for ever
 
     def request(self):
         """Ask for a seed, if none has been asked for."""
@@ -76,7 +89,8 @@ class VirtioRng:
             self.service(1)
 
     def service(self, budget):
-        self.transport.cause()
+        if self.transport.cause() & device.CONFIG_INTERRUPT:
+            self.fails()
         length = self.take()
         if length >= 0:
             self.waiting = False

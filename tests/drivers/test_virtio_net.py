@@ -432,7 +432,7 @@ def test_a_device_that_fails_again_and_again_is_left_alone(bench):
         bench.device.raise_interrupt(2)
         bench.run()
     assert not bench.nic.link
-    assert bench.device.steps.count(0) == 1 + net.RECOVERIES
+    assert bench.device.steps.count(0) == 1 + device.RECOVERIES
 
 
 def test_the_drivers_constants_are_those_of_their_owners():

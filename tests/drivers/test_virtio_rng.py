@@ -45,6 +45,29 @@ def bench(**options):
     return machine, device, driver
 
 
+def test_a_device_that_asks_for_a_reset_is_initialised_anew_and_asked_again():
+    machine, device, _ = bench(gives=[64])
+    run(machine)
+    device.gives.append(64)
+    device.device_status |= 64
+    device.raise_interrupt(2)
+    run(machine)
+    assert device.device_status == 15
+    assert device.requests == 2
+
+
+def test_a_device_that_fails_for_good_is_not_waited_for():
+    machine, device, driver = bench(gives=[64])
+    for _ in range(20):
+        device.device_status |= 64
+        device.raise_interrupt(2)
+        run(machine)
+    assert device.device_status & 128
+    requests = device.requests
+    driver.request()
+    assert device.requests == requests
+
+
 def run(machine):
     with pytest.raises(Asleep):
         machine.loop.run()

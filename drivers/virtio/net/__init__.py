@@ -55,7 +55,6 @@ CONFIG_STATUS = const(6)
 CONFIG_MTU = const(10)
 LINK_UP = const(1)
 
-RECOVERIES = const(8)  # a device that fails more often is left alone
 BUFFERS = const(64)  # per direction: what one turn of the loop handles
 FEWEST = const(4)
 _ETHERNET = const(14)  # its header
@@ -123,7 +122,7 @@ def probe(machine, function, arena):
     return nic
 
 
-class VirtioNet(Receive, Transmit):
+class VirtioNet(Receive, Transmit, device.Driver):
     offloads = 0  # 1: transport checksums, 2 and 4: segments of TCP over IPv4 and IPv6
     gathers = False  # packets may have tails
     tails = 0  # log2 of the descriptors of a packet with a tail, if the device gathers it
@@ -173,7 +172,6 @@ class VirtioNet(Receive, Transmit):
         self.transmit_packets = self.pool.packets
         self.free = self.pool.stack
         self.link = False
-        self.recoveries = 0
         self.live()
         self.log.info(
             "%s: virtio-net, %s, mac %s, mtu %d, line %d, %d + %d buffers",
@@ -278,12 +276,8 @@ class VirtioNet(Receive, Transmit):
     def changed(self):
         """The configuration of the device changed: the link went up or down, or the device died."""
         up = not self.has_status
-        if self.transport.status() & device.NEEDS_RESET:
-            self.log.error("%s: the device failed and asks for a reset", self.name)
+        if self.fails():
             up = False
-            if self.recoveries < RECOVERIES:
-                self.recoveries += 1
-                self.loop.soon(self.recover)
         elif self.has_status:
             up = self.transport.read_config(CONFIG_STATUS, 1, 2)[0] & LINK_UP == LINK_UP
         if up != self.link:
@@ -297,15 +291,7 @@ class VirtioNet(Receive, Transmit):
         cells = ptr32(self.cells)
         cells[_LINK] = up
 
-    def recover(self):
-        """2.1.2: a device that asks for a reset is initialised anew; what it had is lost."""
-        try:
-            features = device.initialise(self.transport, self.choose)
-            if features != self.features:
-                device.fail(self.transport, "it has other features now")
-        except device.DeviceError as error:
-            self.log.error("%s: %s", self.name, error)
-            return
+    def lost(self):
         for packet in self.transmit_packets:
             if packet.buffer[_FLAGS + 1] << 8 & _AWAY:
                 if packet.pieces:
@@ -313,7 +299,6 @@ class VirtioNet(Receive, Transmit):
                 packet.release()
         for queue in self.queues:
             queue.clear(queue.available, queue.used)
-        self.live()
 
     def stop(self, patience):
         """Go on up to `patience` ms until what was sent has left, then stop the device."""
