@@ -109,7 +109,7 @@ def find(machine):
     if instance.source or instance.id:
         log.info(
             "instance: %s, %s, %s",
-            instance.id or "no id",
+            userdata.shown(instance.id) or "no id",
             instance.hostname or "no host name",
             instance.source or "nobody says more",
         )
@@ -133,7 +133,7 @@ def sound(log, where, settings):
                 part.check(name, value)
             found[name] = value
         except (ValueError, AttributeError):
-            log.warning("instance: %s: %s is not understood", where, name)
+            log.warning("instance: %s: %s is not understood", where, userdata.shown(name))
     return found
 
 
@@ -188,7 +188,7 @@ def understand(machine, instance, source):
     told = {}
     hostname = of(str, "hostname", "")
     label = hostname.split(".")[0]
-    if 0 < len(label) <= LABEL and all(c.isalpha() or c.isdigit() or c == "-" for c in label):
+    if 0 < len(label) <= LABEL and len(hostname) < 254 and userdata.is_name(hostname, "-."):
         instance.hostname = hostname
         told["hostname"] = label
     elif hostname:
@@ -202,7 +202,7 @@ def understand(machine, instance, source):
     if part and source.network:
         found, complaints = part.read(source.network, machine.nics)
         for complaint in complaints:
-            log.warning("instance: network_data.json: %s", complaint)
+            log.warning("instance: network_data.json: %s", userdata.shown(complaint))
         told.update(found)
     return [
         ("user data of " + source.where, owned(machine, instance, source.where)),

@@ -26,7 +26,7 @@ def read(description, nics):
     try:
         servers += name_servers(description)
         links = {link["id"]: link for link in description.get("links") or ()}
-        networks = description.get("networks") or ()
+        networks = list(description.get("networks") or ())
     except WRONG:
         return {}, ["it is not one"]
     for network in networks:

@@ -68,15 +68,22 @@ def from_json(text):
 def settings_of(values):
     if len(values) > ENTRIES:
         raise ValueError(f"more than {ENTRIES} settings")
-    return {key_of(name): text_of(name, value) for name, value in values.items()}
+    found = {}
+    for name, value in values.items():
+        if not 0 < len(name) <= LONGEST_NAME or not is_name(name, "_-."):
+            raise ValueError("a name that no setting has")
+        found[name] = text_of(name, value)
+    return found
 
 
-def key_of(name):
-    if not 0 < len(name) <= LONGEST_NAME or not all(
-        c.isalpha() or c.isdigit() or c in "_-." for c in name
-    ):
-        raise ValueError("a name that no setting has")
-    return name
+def is_name(text, more):
+    """Whether it is of letters and digits of ASCII, and of those characters."""
+    return all(c in more or (c < "\x7f" and (c.isalpha() or c.isdigit())) for c in text)
+
+
+def shown(text):
+    """A text of somebody else as it may be in the log."""
+    return "".join([c if " " <= c <= "~" else "?" for c in text[:80]])
 
 
 def text_of(name, value):

@@ -45,6 +45,8 @@ def by_port(selector, count):
 def read(selector, size):
     if size > LONGEST:
         raise ValueError(f"{size} bytes are too many")
+    if size == 0:
+        return b""
     data = bytearray(size)
     # Where the data and the command lie, then the command: control, length, 64 bits of address.
     words = bytearray(24)

@@ -13,6 +13,8 @@ Left out: every other type; the tables of UEFI, which lie elsewhere.
 
 FIRST = 0xF0000  # where the entry point is, on a boundary of 16 bytes
 AREA = 0x10000
+PAGE = 0x1000  # of it: as much is looked at at once
+LONGEST_ENTRY = 32
 LONGEST = 0x10000  # of the structures
 SYSTEM = 1
 END = 127
@@ -29,21 +31,34 @@ def read(memory):
 
 def find(memory):
     """(address, length) of the structures, or None."""
-    area = memory(FIRST, AREA)
-    for at in range(0, AREA, 16):
-        if area[at] != 0x5F:
-            continue
-        entry = bytes(area[at : at + 32])
-        if entry[:5] == b"_SM3_" and 24 <= entry[6] <= 32 and not sum(entry[: entry[6]]) & 0xFF:
-            address, length, high = entry[16:20], entry[12:16], entry[20:24]
-        elif entry[:4] == b"_SM_" and entry[16:21] == b"_DMI_" and not sum(entry[16:31]) & 0xFF:
-            address, length, high = entry[24:28], entry[22:24], b""
-        else:
-            continue
-        address = int.from_bytes(address, "little")
-        if address and not any(high) and address < 0xFFFF0000:
-            return address, min(int.from_bytes(length, "little"), LONGEST)
+    for page in range(FIRST, FIRST + AREA, PAGE):
+        data = bytes(memory(page, min(PAGE + LONGEST_ENTRY, FIRST + AREA - page)))
+        at = data.find(b"_SM")
+        while at >= 0:
+            found = entry(data[at : at + LONGEST_ENTRY])
+            if found and at & 15 == 0:
+                return found
+            at = data.find(b"_SM", at + 1)
     return None
+
+
+def entry(data):
+    """What an entry point says, or None: it is none."""
+    if (
+        data[:5] == b"_SM3_"
+        and len(data) > 23
+        and 24 <= data[6] <= len(data)
+        and not sum(data[: data[6]]) & 0xFF
+    ):
+        address, length, high = data[16:20], data[12:16], data[20:24]
+    elif data[:4] == b"_SM_" and data[16:21] == b"_DMI_" and not sum(data[16:31]) & 0xFF:
+        address, length, high = data[24:28], data[22:24], b""
+    else:
+        return None
+    address = int.from_bytes(address, "little")
+    if not address or any(high) or address >= 0xFFFF0000:
+        return None
+    return address, min(int.from_bytes(length, "little"), LONGEST)
 
 
 def parse(data):

@@ -52,17 +52,18 @@ class Memory:
         self.outside = False
 
     def __call__(self, address, length):
-        if address == 0xF0000:
-            return memoryview(self.area)[:length]
+        if address >= 0xF0000 and address + length <= 0x100000:
+            return memoryview(self.area)[address - 0xF0000 :][:length]
         if address == WHERE and length <= len(self.tables):
             return memoryview(self.tables)[:length]
         self.outside = True
         return memoryview(bytes(length))
 
 
+@pytest.mark.parametrize("at", [0, 0xFF0, 0xF5A0])
 @pytest.mark.parametrize("entry", [entry2, entry3])
-def test_system_information(entry):
-    found = smbios.read(Memory(TABLES + END, entry(len(TABLES + END))))
+def test_system_information(entry, at):
+    found = smbios.read(Memory(TABLES + END, entry(len(TABLES + END)), at))
     assert (found.manufacturer, found.product) == ("OpenStack Foundation", "OpenStack Nova")
     assert (found.serial, found.family, found.uuid) == ("s/n", "KubeVirt", UUID)
 
