@@ -36,9 +36,11 @@ WRITABLE = const(0x40)
 _FAST_RETRANSMITS = const(22)
 NOW = const(64)
 SEG_ECHO = const(82)
+HINTED_AT = const(90)
 MASK = const(0x3FFFFFFF)
 
 HALF_FULL = const(8)  # extents: then a service that had to wait may go on
+HINT_MS = const(100)
 
 
 class Acknowledge:
@@ -51,6 +53,7 @@ class Acknowledge:
         self.arrived = congestion.on_ack
         self.note_duplicate = recovery.duplicate
         self.note_sacks = scoreboard.update
+        self.arrives = None  # slot: what we send on this connection arrives, said now and then
 
     @micropython.viper
     def advance(self, connection, acked: int):
@@ -66,6 +69,9 @@ class Acknowledge:
             connection.queue.drop(data)
             block[QUEUED] -= data
         ms = int(self.measured(block_, state[NOW], state[SEG_ECHO]))
+        if ms >= 0 and (state[NOW] - state[HINTED_AT]) & MASK >= HINT_MS:
+            state[HINTED_AT] = state[NOW]
+            self.arrives(connection)
         if block[B_FLAGS] & REPAIRING | block[SACKED]:
             self.repaired(block_, acked, state[NOW], ms)
         else:

@@ -1,6 +1,7 @@
-"""Path MTUs and bad news: how long segments may be, and what ICMP says about them.
+"""Path MTUs and bad news: how long segments may be, and what ICMP says about them; good news, too.
 
-RFC 1191, 8201; RFC 6691 (options count); RFC 5927 (what to believe); RFC 1122 4.2.3.9.
+RFC 1191, 8201; RFC 6691 (options count); RFC 5927 (what to believe); RFC 1122 4.2.3.9; RFC 4861
+7.3.1 (what arrives).
 """
 
 import micropython
@@ -67,6 +68,12 @@ class Paths:
         self.over = tcp.over
         self.event = tcp.event
         self.mtus = bytearray(4 * _MTUS_OF + 4)
+
+    def arrives(self, connection):
+        """RFC 4861 7.3.1: neighbour discovery need not ask whether the way to the peer works."""
+        remote = connection.remote
+        if len(remote) == 16:
+            self.stack.families[-1].confirm(remote)
 
     @micropython.viper
     def size(self, connection):

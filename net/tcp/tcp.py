@@ -181,6 +181,7 @@ class Tcp:
         self.receive = fast.receive
         fast.slow = arrive.receive
         fast.advance = acknowledge.advance
+        acknowledge.arrives = paths.arrives
         fast.introduce = text.introduce = self.introduce
         arrive.stranger = strangers.stranger
         strangers.half_open = establish.half_open

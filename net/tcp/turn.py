@@ -137,6 +137,7 @@ SEG_OFFSET = const(78)  # SEG_SEQ - RCV_NXT
 SEG_ACKED = const(79)  # SEG_ACK - SND_UNA
 SEG_HASH = const(80)
 SCRATCH = const(84)
+HINTED_AT = const(90)  # acknowledge.py's
 SIZE = const(384)
 
 # The block (see block.py).

@@ -4,8 +4,11 @@ import struct
 
 import pytest
 
+from net.inet6 import Inet6
+from net.tcp import Tcp
 from tests.support import frames6
 from tests.support.frames import ethernet
+from tests.support.wire import Host, World
 from tests.tcp.peer import THEM6, US6, Peer, packed, pattern
 
 
@@ -122,3 +125,54 @@ def test_rfc9293_3_9_2_3_no_connection_to_many_of_ipv6():
     for address in ("ff02::1", "::"):
         with pytest.raises((OSError, ValueError)):
             peer.tcp.connect(packed(address), 80, print)
+
+
+def accept(connection):
+    connection.on_data = lambda connection, segment: connection.write(segment.data)
+
+
+class Neighbours:
+    """Two hosts that speak IPv6, and a connection over which something is said now and then."""
+
+    def __init__(self):
+        self.world = World()
+        self.a, self.b = [self.host(name, at) for name, at in (("a", 1), ("b", 2))]
+        self.world.run(5_000)
+        self.b.inet.tcp.listen(7, accept)
+        to = frames6.address("2001:db8::2")
+        self.connection = self.a.inet.tcp.connect(to, 7, lambda connection: None)
+        self.world.run(100)
+
+    def host(self, name, at):
+        host = Host(self.world, name, address6=f"2001:db8::{at}/64", secret6="00" * 16)
+        host.inet = Inet6(host, tcp=Tcp)
+        return host
+
+    def talk(self, seconds):
+        for _ in range(seconds):
+            assert self.connection.write(b"hello") == 5
+            self.world.run(1_000)
+
+    def asked(self, host):
+        return host.inet.counters["neighbours.solicited"]
+
+
+def test_rfc4861_7_3_1_acknowledged_data_confirms_the_way():
+    two = Neighbours()
+    two.talk(60)
+    before = two.asked(two.a)
+    two.talk(600)
+    assert two.asked(two.a) == before
+    assert two.a.inet.counters["neighbours.confirmed"] > 5
+    assert two.a.inet.first6.neighbours.timer.active
+
+
+def test_rfc4861_7_3_1_what_is_not_acknowledged_confirms_nothing():
+    two = Neighbours()
+    two.talk(60)
+    confirmed = two.a.inet.counters["neighbours.confirmed"]
+    two.b.nic.set_link(False)
+    two.connection.write(b"hello")
+    two.world.run(90_000)
+    assert two.a.inet.counters["neighbours.confirmed"] == confirmed
+    assert two.asked(two.a) > 3
