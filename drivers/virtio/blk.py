@@ -73,7 +73,6 @@ _ZEROES = const(13)
 ID_BYTES = const(20)
 PATIENCE_MS = const(1000)  # for the serial number
 
-RECOVERIES = const(8)  # a device that fails more often is left alone
 SLOTS = const(64)
 SMALLEST, LARGEST = const(512), const(65536)  # block
 _EIO = const(5)
@@ -125,12 +124,13 @@ def choose(offered):
     return offered & WANTED
 
 
-class VirtioBlk(Disk):
+class VirtioBlk(Disk, device.Driver):
     def __init__(self, machine, name, transport, arena, line):
         self.name = name
         self.log = machine.log
         self.loop = machine.loop
         self.transport = transport
+        self.choose = choose
         self.features = device.initialise(transport, choose)
         self.read_only = bool(self.has(READ_ONLY))
         self.volatile = bool(self.has(FLUSH)) and not self.read_only
@@ -143,7 +143,6 @@ class VirtioBlk(Disk):
         self.buffers = [None] * queue.count
         self.calls = [None] * queue.count
         self.waiting = []
-        self.recoveries = 0
         self.alive = True
         self.cells = bytearray(4 * _CELLS)
         self.counters = machine.counters.add(Counters(name, COUNTS, (), self.cells))
@@ -405,9 +404,7 @@ class VirtioBlk(Disk):
 
     def changed(self):
         """The configuration of the device changed, or the device died."""
-        if self.transport.status() & device.NEEDS_RESET:
-            self.log.error("%s: the device failed and asks for a reset", self.name)
-            self.loop.soon(self.recover)
+        if self.fails():
             return
         before = self.sectors
         self.measure()
@@ -416,18 +413,12 @@ class VirtioBlk(Disk):
             self.on_change()
 
     def recover(self):
-        """2.1.2: a device that asks for a reset is initialised anew; what it had has failed."""
-        self.recoveries += 1
-        try:
-            if self.recoveries > RECOVERIES:
-                raise device.DeviceError("it fails again and again")
-            if device.initialise(self.transport, choose) != self.features:
-                device.fail(self.transport, "it has other features now")
-            self.live()
-        except device.DeviceError as error:
-            self.log.error("%s: %s", self.name, error)
-            self.end()
+        """What the device had has failed."""
+        device.Driver.recover(self)
         self.queue.lost()
+
+    def gone(self):
+        self.end()
 
 
 class Spans:

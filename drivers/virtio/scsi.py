@@ -88,21 +88,21 @@ def big(number, size):
     return number.to_bytes(size, "big")
 
 
-class Adapter:
+class Adapter(device.Driver):
     def __init__(self, machine, transport, arena, line, name):
         self.log = machine.log
         self.loop = machine.loop
         self.name = name
         self.transport = transport
+        self.choose = choose
         self.features = device.initialise(transport, choose)
         self.queue = Requests(transport, QUEUE, SLOTS, 4, self.features, arena, name)
         machine.counters.add(self.queue.counters)
-        self.channel = Channel(transport, line, self.changed, self.queue)
+        self.channel = Channel(transport, line, self.fails, self.queue)
         self.places = arena.take(self.queue.count * PLACE)
         self.commands = [None] * self.queue.count
         self.disks = []
         self.waiting = []
-        self.recoveries = 0
         read = transport.read_config
         self.most_sectors = read(CONFIG_MAX_SECTORS, 1, 4)[0] or MOST_BLOCKS
         self.targets = min(read(CONFIG_MAX_TARGET, 1, 2)[0], 255) + 1
@@ -155,22 +155,8 @@ class Adapter:
         self.channel.flush()
         self.channel.service(SLOTS)
 
-    def changed(self):
-        if not self.transport.status() & device.NEEDS_RESET:
-            return
-        self.log.error("%s: the device failed and asks for a reset", self.name)
-        self.loop.soon(self.recover)
-
     def recover(self):
-        self.recoveries += 1
-        try:
-            if self.recoveries > ATTEMPTS:
-                raise device.DeviceError("it fails again and again")
-            if device.initialise(self.transport, choose) != self.features:
-                device.fail(self.transport, "it has other features now")
-            self.live()
-        except device.DeviceError as error:
-            self.log.error("%s: %s", self.name, error)
+        device.Driver.recover(self)
         self.queue.lost()
 
     def let_go(self, disk):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.virtio import blk, requests
+from drivers.virtio import blk, device, requests
 from runtime import pci
 from runtime.counters import Registry
 from runtime.dma import Arena
@@ -375,7 +375,7 @@ def test_a_device_that_wants_a_reset_gets_one_and_goes_on():
 
 def test_a_device_that_fails_again_and_again_is_left_alone():
     bench = Bench(automatic=False, size=4, indirect=False)
-    for _ in range(blk.RECOVERIES):
+    for _ in range(device.RECOVERIES):
         bench.device.device_status |= 64
         bench.device.raise_interrupt(2)
         bench.run()
