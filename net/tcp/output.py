@@ -112,6 +112,8 @@ class Output:
             if block[STATE]:
                 self.handshake(connection)
             return
+        state = ptr32(self.state)
+        short = state[_NO_PACKET]
         flags = block[B_FLAGS]
         block[SCRATCH] = block[SND_MAX] - block[SND_UNA]
         if (
@@ -120,10 +122,14 @@ class Output:
             or flags & (CLOSING_DOWN | FIN_SENT) == CLOSING_DOWN
         ):
             self.send_all(connection)
+            if state[_NO_PACKET] != short:
+                # An acknowledgement might find a packet now, and would end the wait for one.
+                return
         if block[EVENTS] & ACK_NOW or block[UNACKED] >= block[MSS] << 1:
             self.acknowledge(connection)
+            if state[_NO_PACKET] != short:
+                self.retry(connection)
         elif block[UNACKED] and block[ACK_AT] < 0:
-            state = ptr32(self.state)
             block[ACK_AT] = (state[NOW] + int(self.delay)) & MASK
             self.at(int(connection.index), block[ACK_AT])
 
@@ -228,6 +234,14 @@ class Output:
         self.at(int(connection.index), block[RTX_AT])
 
     @micropython.viper
+    def retry(self, connection):
+        """There was no packet; they come back when the device has sent some."""
+        block = ptr32(connection.block)
+        state = ptr32(self.state)
+        block[ACK_AT] = (state[NOW] + RETRY_MS) & MASK
+        self.at(int(connection.index), block[ACK_AT])
+
+    @micropython.viper
     def send(self, connection, offset: int, length: int, fin: int) -> int:
         """One packet with data from `offset` on; returns how much fitted, or -1."""
         block = ptr32(connection.block)
@@ -235,9 +249,7 @@ class Output:
         packet = self.allocate()
         if packet is None:
             state[_NO_PACKET] += 1
-            # Packets come back when the device has sent some.
-            block[ACK_AT] = (state[NOW] + RETRY_MS) & MASK
-            self.at(int(connection.index), block[ACK_AT])
+            self.retry(connection)
             return -1
         head = ptr16(packet.buffer)
         flags = block[B_FLAGS]

@@ -57,6 +57,7 @@ MODULES = [
     "tcp/test_core_narrow.py",
     "tcp/test_core_transfer.py",
     "tcp/test_ecn.py",
+    "tcp/test_core_shortage.py",
     "tcp/test_flood.py",
     "tcp/test_ip6.py",
     "tcp/test_matrix.py",
