@@ -24,9 +24,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Namespace:
     UNSHARED = ("--net",)
     SETUP = "ip link set lo up"
+    HOLDER = "cat"
 
     def __init__(self):
-        script = f"{self.SETUP} && echo up && exec cat"
+        script = f"{self.SETUP} && echo up && exec {self.HOLDER}"
         self.holder = subprocess.Popen(
             [tool("unshare"), *self.UNSHARED, "sh", "-c", script],
             stdin=subprocess.PIPE,
