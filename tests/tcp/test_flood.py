@@ -3,6 +3,8 @@
 import pytest
 
 from net import config
+from net.tcp import turn
+from net.tcp.words import put, word
 from tests.tcp.peer import Peer, pattern
 
 MSS = 1000
@@ -73,31 +75,33 @@ def burst(peer, count, first, other=None, **what):
 
 
 @pytest.mark.parametrize(
-    "what, counter",
+    "what, counter, saved",
     [
-        ({"flags": "S", "seq": 0, "mss": 1460}, "syn_share"),
-        ({"flags": ".", "seq": 1, "ack": 1}, "stranger_share"),
+        ({"flags": "S", "seq": 0, "mss": 1460}, "syn_share", turn.SYNS),
+        ({"flags": ".", "seq": 1, "ack": 1}, "stranger_share", turn.STRANGERS),
     ],
 )
-def test_a_flood_takes_a_share_of_each_turn(what, counter):
+def test_a_flood_takes_a_share_of_each_turn(what, counter, saved):
     """What is saved up, then so many a turn; connections go on, and nothing stays that way."""
     peer = Peer()
     service = peer.open(mss=MSS)
     flooder = peer.another(port=1)
+    assert word(peer.tcp.turn.state, saved) >= config.TCP_STRANGERS_SAVED
+    put(peer.tcp.turn.state, saved, 100)
     answered = []
-    for number in range(40):
+    for number in range(5):
         burst(flooder, 64, 1024 + 64 * number, peer, **what)
         answered.append(len(flooder.take()) + len(flooder.wire.others))
         flooder.wire.others.clear()
-    assert answered[:10] == [64] * 10
-    assert answered[-10:] == [config.TCP_STRANGERS_PER_TURN] * 10
-    assert peer.drops["tcp." + counter] == 64 * 40 - sum(answered)
-    assert service.data == b"x" * 40
+    share = config.TCP_STRANGERS_PER_TURN
+    assert answered == [64, 36 + share, share, share, share]
+    assert peer.drops["tcp." + counter] == 64 * 5 - sum(answered)
+    assert service.data == b"x" * 5
     # Slower than that, and all are answered; what was spent is saved up again.
     before = peer.drops["tcp." + counter]
-    for number in range(200):
-        burst(flooder, 10, 10_000 + 10 * number, **what)
-    burst(flooder, 1000, 20_000, **what)
+    for number in range(20):
+        burst(flooder, share // 4, 10_000 + 4 * number, **what)
+    burst(flooder, 15 * share, 20_000, **what)
     assert peer.drops["tcp." + counter] == before
 
 
