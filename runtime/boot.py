@@ -22,6 +22,7 @@ from runtime.timers import Timers
 
 # An image has a driver if it has what the driver is for.
 DRIVERS = (
+    "drivers.virtio.console",
     "drivers.virtio.rng",
     "drivers.virtio.blk",
     "drivers.virtio.scsi",
@@ -41,6 +42,9 @@ def main():
     if find(SECRETS) and not machine.entropy.seeded:
         machine.log.error("%s needs numbers that nobody can guess: not started", image.NAME)
         metal.exit(1)
+    files = find("runtime.files")
+    if files:
+        files.mount(machine)
     ready = Readiness(machine, image.NAME)
     try:
         image.service.start(machine)
@@ -52,6 +56,8 @@ def main():
         raise machine.loop.failure
     ending.run(getattr(image.service, "stop", None), machine.disks)
     machine.log.info("%s stopped", image.NAME)
+    if machine.again:
+        metal.reset()
     metal.exit(ending.failed)
 
 

@@ -38,6 +38,7 @@ class Machine:
         self.inet = None
         self.ready = False
         self.ends = []
+        self.again = False
 
     @property
     def nic(self):
@@ -49,6 +50,10 @@ class Machine:
             )
         return self.nics[0]
 
-    def stop(self):
-        """End in order: finish the turn, then what runtime/ending.py says, switch the power off."""
+    def stop(self, again=False):
+        """End in order: finish the turn, then what runtime/ending.py says, and the power goes off.
+
+        `again`: the machine starts anew instead.
+        """
+        self.again = again
         self.loop.stop()
