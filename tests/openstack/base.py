@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-PYTHON = "/usr/bin/python3"
+PYTHON = ("/usr/bin/python3", "-P")  # no modules from where a script lies: ours have like names
 HERE = Path(__file__).resolve().parent
 PASSWORD = "sesame-for-tests"
 REGION = "RegionOne"
@@ -86,10 +86,10 @@ class Services:
     def python(self, name, module, function, *words, environment=None):
         """Start what an entry point of a Debian package would start."""
         code = START.format(module, function)
-        self.start(name, PYTHON, "-c", code, *words, environment=environment)
+        self.start(name, *PYTHON, "-c", code, *words, environment=environment)
 
     def wsgi(self, name, application, service, environment=None):
-        words = (PYTHON, HERE / "wsgi.py", application, PORTS[service])
+        words = (*PYTHON, HERE / "wsgi.py", application, PORTS[service])
         self.start(name, *words, environment=environment)
 
     def begin(self, name, module, function, *words, environment=None):
@@ -101,7 +101,7 @@ class Services:
     def begin_code(self, name, code, *words, environment=None):
         with self.log(name).open("ab") as log:
             return name, subprocess.Popen(
-                self.realm.command(PYTHON, "-c", code, *words),
+                self.realm.command(*PYTHON, "-c", code, *words),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

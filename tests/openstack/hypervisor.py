@@ -45,6 +45,12 @@ def start(services):
     (path / "sudo").unlink(missing_ok=True)
     (path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
     (path / "sudo").chmod(0o755)
+    # libvirt looks for the user that its package makes before it reads which one we want.
+    for name in ("passwd", "group"):
+        known = Path(f"/etc/{name}").read_text()
+        line = "libvirt-qemu:x:64055:" + ("64055::/:/bin/false" if name == "passwd" else "")
+        own = services.write(f"etc/{name}", f"{known.rstrip()}\n{line}\n")
+        services.realm.run("mount", "--bind", own, f"/etc/{name}")
     for name, text in (("qemu.conf", QEMU), ("libvirtd.conf", LIBVIRTD)):
         services.realm.folder(f"/etc/libvirt/{name}").write_text(text)
     services.start("libvirtd", "/usr/sbin/libvirtd", environment={"PATH": path})

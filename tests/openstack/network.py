@@ -88,6 +88,10 @@ def configure(services):
     )
 
 
+def words(services):
+    return "--config-file", services.folder / "neutron" / "neutron.conf"
+
+
 def begin(services):
     """Begin to make the database."""
     path = configure(services)
@@ -102,20 +106,22 @@ def start(services, database_made):
     realm.run("ip", "address", "add", f"{ROUTER}/{PREFIX}", "dev", "clext1")
     for name in ("clext0", "clext1"):
         realm.run("ip", "link", "set", name, "mtu", MTU, "up")
-    words = ("--config-file", services.folder / "neutron" / "neutron.conf")
+    services.python("neutron-server", "neutron.cmd.eventlet.server", "main", *words(services))
+
+
+def wait(services):
+    """Wait for the server, and start its agents: what they ask before it listens is lost, and they
+    wait a minute for the answer.
+    """
+    services.wait("neutron-server", lambda: services.listens(base.PORTS["network"]))
     environment = {"PATH": services.folder / "bin"}
-    services.python("neutron-server", "neutron.cmd.eventlet.server", "main", *words)
     bridge = "neutron.cmd.eventlet.plugins.linuxbridge_neutron_agent"
     for name, module in (
         ("neutron-bridge", bridge),
         ("neutron-dhcp", "neutron.cmd.eventlet.agents.dhcp"),
         ("neutron-metadata", "neutron.cmd.eventlet.agents.metadata"),
     ):
-        services.python(name, module, "main", *words, environment=environment)
-
-
-def wait(services):
-    services.wait("neutron-server", lambda: services.listens(base.PORTS["network"]))
+        services.python(name, module, "main", *words(services), environment=environment)
 
 
 def wait_for_agents(services, sdk):

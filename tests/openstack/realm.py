@@ -21,9 +21,8 @@ class Realm(Namespace):
     HOLDER = "env --ignore-signal=CHLD cat"
     UNSHARED = ("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc")
     # /sys shows the devices of the network it was mounted in.
-    SETUP = (
-        "hostname cloud && ip link set lo up && mount -t sysfs sysfs /sys"
-        + "".join(f" && if [ -d {path} ]; then mount -t tmpfs tmpfs {path}; fi" for path in PRIVATE)
+    SETUP = "hostname cloud && ip link set lo up && mount -t sysfs sysfs /sys" + "".join(
+        f" && if [ -d {path} ]; then mount -t tmpfs tmpfs {path}; fi" for path in PRIVATE
     )
 
     def enter(self):

@@ -1,11 +1,15 @@
-"""OpenStack: images in Glance, servers in Nova, security groups in Neutron.
+"""OpenStack: images in Glance, servers in Nova, security groups in Neutron; or a template for Heat.
 
-connection.py is the way to the cloud and its errors, images.py and servers.py what their names say.
+connection.py is the way to the cloud and its errors; images.py, servers.py and heat.py are what
+their names say.
 openstacksdk is imported when a command needs it: help and mistakes do not.
 """
 
+import base64
+from pathlib import Path
+
 from tools.deploy import provider
-from tools.deploy.openstack import connection, images, servers
+from tools.deploy.openstack import connection, heat, images, servers
 from tools.errors import UserError
 
 
@@ -46,6 +50,13 @@ class OpenStack(provider.Provider):
         add("--image-only", action="store_true", help="upload the image, make no servers")
         add("--replace", action="store_true", help="rebuild servers that run another version")
 
+        add(
+            "--heat",
+            metavar="FILE",
+            help="make no servers, but write a template for Heat: a group that grows and shrinks, "
+            "behind a load balancer; the image is uploaded if a cloud is named",
+        )
+
     def __init__(self, options):
         super().__init__(options)
         self.cloud = connection.Cloud(options)
@@ -57,7 +68,8 @@ class OpenStack(provider.Provider):
         images.properties("", options.property)
         _pairs(options.meta, "--meta")
         self.user_data = servers.user_data(options.user_data)
-        self.cloud.log_in()
+        if not options.heat or connection.is_named(options):
+            self.cloud.log_in()
 
     def deploy(self, built, tell):
         options = self.options
@@ -65,13 +77,19 @@ class OpenStack(provider.Provider):
         wanted = images.properties(built.service, options.property)
         ram = images.min_ram(report["totals"])
         described = images.Description(built.service, built.image("qcow2"), wanted, ram)
+        if options.heat:
+            self._template(built.service, report["ports"], described.name, tell)
+            if not connection.is_named(options):
+                tell(f"image {described.name}: not uploaded, no cloud is named")
+                return []
         try:
             image, new = self.images.upload(described, tell)
             if new:
                 self.made.append((f"image {image.name}", lambda: self.images.delete(image)))
-            if options.image_only:
+            if options.image_only or options.heat:
                 self.made.clear()
-                tell(image.id)
+                if options.image_only:
+                    tell(image.id)
                 return []
             return self._servers(built.service, report["ports"], image, tell)
         except BaseException:
@@ -79,6 +97,27 @@ class OpenStack(provider.Provider):
             if left:
                 tell(f"left behind: {left}")
             raise
+
+    def _template(self, service, ports, image, tell):
+        path = Path(self.options.heat)
+        member = path.with_name(f"{path.stem}.member{path.suffix}")
+        data = base64.b64decode(self.user_data or "")
+        try:
+            configuration = data.decode()
+        except UnicodeDecodeError:
+            raise UserError(
+                "--user-data: a template has text only, that is something else"
+            ) from None
+        made = heat.templates(service, ports, image, self.options, configuration, member.name)
+        command = heat.command(service, made[0], path.name)
+        comments = (command, f"One machine of the group in {path.name}.")
+        for file, template, comment in zip((path, member), made, comments, strict=True):
+            try:
+                file.write_text(heat.text(template, comment))
+            except OSError as error:
+                raise UserError(f"--heat {file}: {error.strerror}") from None
+            tell(f"{file}: written")
+        tell(command)
 
     def _servers(self, service, ports, image, tell):
         options = self.options
