@@ -4,6 +4,7 @@
     sent(block, now)                new data was sent, up to snd_max
     measured = acknowledged(block, now, echoed)   snd_una has advanced; ms, or -1
     resent(block)                   a retransmission: what is being timed is worthless (Karn)
+    paused(block)                   the machine stood still: so is all that is under way
     backoff(block)                  a timeout: twice as long next time (RFC 6298 5.5)
     handshake_lost(block)           the SYN was sent again: begin data with 3 s (RFC 6298 5.7)
 
@@ -32,10 +33,12 @@ assert (RTO_MIN, RTO_MAX) == (TCP_RTO_MIN_MS, TCP_RTO_MAX_MS)
 RTO_FIRST = const(1000)  # RFC 6298 2.1
 RTO_AFTER_LOST_SYN = const(3000)  # RFC 6298 5.7
 BELIEVABLE = const(0x100000)  # 17 minutes: an echo older than that is not ours
+DEAF_MS = const(1000)  # so late, and no timeout yet: the machine stood still (timers.py)
 
 # The block (see block.py).
 SND_UNA = const(13)
 SND_MAX = const(15)
+RTX_AT = const(37)
 SRTT = const(41)
 RTTVAR = const(42)
 RTO = const(43)
@@ -44,6 +47,7 @@ RTT_SEQ = const(45)
 RTT_AT = const(46)
 SCRATCH = const(92)
 MASK = const(0x3FFFFFFF)
+HALF = const(0x20000000)
 
 
 @micropython.viper
@@ -118,6 +122,10 @@ def acknowledged(block_, now: int, echoed: int) -> int:
         block[RTT_AT] = -1
         if measured > BELIEVABLE:
             return -1
+    if measured > block[RTO] and block[RTX_AT] >= 0:
+        late = (now - block[RTX_AT]) & MASK
+        if late >= DEAF_MS and late < HALF:
+            return -1
     sample(block_, measured)
     return measured
 
@@ -127,6 +135,14 @@ def resent(block_):
     """Karn: whether the first or the second copy is acknowledged nobody can tell."""
     block = ptr32(block_)
     block[RTT_AT] = -1
+
+
+@micropython.viper
+def paused(block_):
+    """The clock has jumped: what is under way tells no round trip."""
+    block = ptr32(block_)
+    block[RTT_AT] = -1
+    block[RTT_SEQ] = block[SND_MAX] + 1
 
 
 @micropython.viper

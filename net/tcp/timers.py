@@ -24,11 +24,14 @@ ACK_AT = const(38)
 KEEP_AT = const(39)
 GONE_AT = const(40)
 RTO = const(43)
+EPOCH = const(56)
 USER_TIMEOUT = const(80)
 KEEP_IDLE = const(81)
 KEEP_INTERVAL = const(82)
 KEEP_COUNT = const(83)
 KEEP_SENT = const(84)
+HEARD_AT = const(85)
+BEGAN_AT = const(86)
 REASON = const(103)
 ESTABLISHED = const(4)
 FIN_WAIT_2 = const(6)
@@ -56,6 +59,7 @@ FRESH = const(65)
 
 MASK = const(0x3FFFFFFF)
 HALF = const(0x20000000)
+DEAF_MS = const(1000)
 ETIMEDOUT = const(110)
 
 
@@ -88,8 +92,12 @@ class Deadlines:
         i = RTX_AT
         while i <= GONE_AT:
             if block[i] >= 0 and (now - block[i]) & MASK < HALF:
+                late = (now - block[i]) & MASK
                 block[i] = -1
-                if i == ACK_AT:
+                if late >= DEAF_MS and i != ACK_AT:
+                    self.excuse(connection.block, late, now)
+                    block[i] = (now + block[RTO]) & MASK
+                elif i == ACK_AT:
                     if block[UNACKED]:
                         block[EVENTS] |= ACK_NOW
                     if block[B_FLAGS] & STARVED and block[QUEUED] == 0:
@@ -117,6 +125,15 @@ class Deadlines:
             self.give(connection)
         if next_ >= 0:
             self.at(index, (now + next_) & MASK)
+
+    def excuse(self, block, late, now):
+        """Nobody listened for so long."""
+        rtt.paused(block)
+        put(block, KEEP_SENT, 0)
+        for index in (HEARD_AT, BEGAN_AT, EPOCH):
+            if word(block, index) >= 0:
+                age = (now - word(block, index)) & MASK
+                put(block, index, (now - max(age - late, 0)) & MASK)
 
     def retransmit(self, connection):
         block = connection.block
