@@ -21,7 +21,8 @@ the disk, not whole blocks, writing where that is not possible) raises at once.
     disk.stop(patience) -> bool             the machine ends: sync, and the device lets go
     disk.on_change = f                      f() when the disk has another size
 
-Who has time to wait uses runtime/blocks.py, which lets the machine go on meanwhile.
+    disk.block_device(polling=False)        for file systems: runtime/blocks.py
+
 Neighbours: drivers/virtio/blk.py, scsi.py below; blocks.py above.
 """
 
@@ -74,6 +75,9 @@ class Disk:
         if error:
             raise OSError(error)
         return bytes(buffer)
+
+    def block_device(self, polling=False):
+        return __import__("runtime.blocks", None, None, ("*",)).Blocks(self, polling)
 
     def sync(self, patience):
         end = metal.uptime_ms() + patience

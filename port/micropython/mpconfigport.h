@@ -61,11 +61,13 @@ extern uintptr_t mark_stack_size;
 #define MICROPY_KBD_EXCEPTION           (IMPORTOS_DEVELOPMENT)
 #define MICROPY_PERSISTENT_CODE_LOAD    (IMPORTOS_DEVELOPMENT)
 #define MICROPY_REPL_EVENT_DRIVEN       (0)
-#define MICROPY_VFS                     (IMPORTOS_DEVELOPMENT)
-#define MICROPY_VFS_FAT                 (IMPORTOS_DEVELOPMENT)
+#define MICROPY_VFS                     (IMPORTOS_VFS)
+#define MICROPY_VFS_FAT                 (IMPORTOS_FAT)
 #define MICROPY_VFS_LFS1                (IMPORTOS_DEVELOPMENT)
-#define MICROPY_VFS_LFS2                (IMPORTOS_DEVELOPMENT)
-#define MICROPY_FATFS_ENABLE_LFN        (1)
+#define MICROPY_VFS_LFS2                (IMPORTOS_LITTLEFS)
+#define MICROPY_FATFS_REENTRANT         (1) // files.c
+#define MICROPY_FATFS_SYNC_T            int
+#define MICROPY_FATFS_ENABLE_LFN        (2)
 #define MICROPY_FATFS_RPATH             (2)
 #define MICROPY_FATFS_MAX_SS            (4096)
 #define MICROPY_FATFS_LFN_CODE_PAGE     437

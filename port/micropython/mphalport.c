@@ -97,13 +97,4 @@ uintptr_t mp_hal_stdio_poll(uintptr_t poll_flags) {
     uintptr_t ready = poll_flags & MP_STREAM_POLL_WR;
     return head != tail ? ready | (poll_flags & MP_STREAM_POLL_RD) : ready;
 }
-
-// The date in FAT's form, for lib/oofatfs.
-uint32_t get_fattime(void);
-uint32_t get_fattime(void) {
-    timeutils_struct_time_t tm;
-    timeutils_seconds_since_epoch_to_struct_time(wall_us() / 1000000, &tm);
-    return (uint32_t)((tm.tm_year - 1980) << 25 | tm.tm_mon << 21 | tm.tm_mday << 16 |
-                      tm.tm_hour << 11 | tm.tm_min << 5 | tm.tm_sec / 2);
-}
 #endif

@@ -30,6 +30,7 @@ The law: what is imported is in the image, and nothing else is.
 - Who reads `machine.entropy` brings in the generator of random numbers that nobody can guess, who
   reads `machine.disks` the drivers of disks (OF_MACHINE).
 - BUSES are in where the setting `bus` asks for them.
+- Where files are used, and no file system is named, all are in (cmodules.FILE_SYSTEMS).
 
 Neighbours: cmodules.py and cloud.py (tables), needs.py (the generated module `image`), report.py
 (tells it all).
@@ -45,7 +46,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.errors import UserError, at
-from tools.image.cmodules import ALWAYS, ATTRIBUTES, FEATURES, IMPLIED, INSTEAD, MODULES, NAMES
+from tools.image.cmodules import (
+    ALWAYS,
+    ATTRIBUTES,
+    BEHIND,
+    FEATURES,
+    FILE_SYSTEMS,
+    IMPLIED,
+    INSTEAD,
+    MODULES,
+    NAMES,
+)
 from tools.image.shake import Shaken, Source, shake
 
 START = "runtime.boot"
@@ -279,6 +290,10 @@ def _walked(walk, start, parts):
     for part, user in walk.parts():
         walk.require(part, user)
     walk.run()
+    files, *systems = FILE_SYSTEMS
+    if files in walk.features and not walk.features.keys() & systems:
+        for system in systems:
+            walk.feature(system, walk.features[files])
     return walk
 
 
@@ -449,9 +464,11 @@ class _Walk:
         return text is None or re.search(rf"(MP_QSTR_|X\(){name}\b", text) is not None
 
     def feature(self, feature, where):
-        self.features.setdefault(feature, where)
-        for implied in IMPLIED.get(feature, ()):
-            self.features.setdefault(implied, where)
+        for name in (feature, *IMPLIED.get(feature, ())):
+            if name not in self.features:
+                self.features[name] = where
+                for module in BEHIND.get(name, ()):
+                    self.require(module, where)
 
 
 class _Reader(ast.NodeVisitor):

@@ -50,6 +50,7 @@ MODULES = {
     "struct": CModule("MICROPY_PY_STRUCT", "py/modstruct.c", shadowed=True),
     "sys": CModule(None, "py/modsys.c"),
     "uctypes": CModule("MICROPY_PY_UCTYPES", "extmod/moductypes.c"),
+    "vfs": CModule("MICROPY_PY_VFS", "extmod/modvfs.c", features=("vfs",)),
 }
 
 # What costs kilobytes and follows from the language used, not from an import.  Smaller switches
@@ -59,16 +60,27 @@ FEATURES = {
     "float": ("MICROPY_FLOAT_IMPL", "MICROPY_FLOAT_IMPL_DOUBLE", "MICROPY_FLOAT_IMPL_NONE"),
     "complex": ("MICROPY_PY_BUILTINS_COMPLEX", "1", "0"),
     "ringio": ("MICROPY_PY_MICROPYTHON_RINGIO", "1", "0"),
+    "vfs": ("IMPORTOS_VFS", "1", "0"),
+    "fat": ("IMPORTOS_FAT", "1", "0"),
+    "littlefs": ("IMPORTOS_LITTLEFS", "1", "0"),
 }
+# Modules that a feature needs.  Where files are, but no file system is named, all of them are.
+BEHIND = {"vfs": ("runtime.files", "io")}  # MicroPython has `open` where it has io
+FILE_SYSTEMS = ("vfs", "fat", "littlefs")
 
 # Builtin names, and attributes of C modules, that bring a feature along.
-NAMES = {"float": "float", "complex": "complex"}
+NAMES = {"float": "float", "complex": "complex", "open": "vfs"}
+FILES = ("chdir", "getcwd", "ilistdir", "listdir", "mkdir", "mount", "remove", "rename", "rmdir")
+FILES += ("stat", "statvfs", "umount", "unlink")
 ATTRIBUTES = {
     ("random", "random"): "float",
     ("random", "uniform"): "float",
     ("micropython", "RingIO"): "ringio",
+    **{("os", name): "vfs" for name in FILES},
+    **{(module, "VfsFat"): "fat" for module in ("os", "vfs")},
+    **{(module, "VfsLfs2"): "littlefs" for module in ("os", "vfs")},
 }
-IMPLIED = {"complex": ("float",)}
+IMPLIED = {"complex": ("float",), "fat": ("vfs",), "littlefs": ("vfs",)}
 
 # What people look for, and what is there instead; the words end the sentence of the build.
 INSTEAD = {
@@ -80,14 +92,14 @@ INSTEAD = {
     "enum": "const() from micropython makes numbers with names",
     "http": "net.http serves with callbacks; microdot (PyPI) with asyncio",
     "multiprocessing": "there is one processor: asyncio, or one machine more",
-    "pathlib": "there is no file system: NEEDS brings files into the image",
+    "pathlib": "os and open take strings as paths",
     "queue": "there is one thread: collections.deque and asyncio.Event",
     "requests": 'name it: REQUIREMENTS = ("micropython-urequests==0.9.1",)',
     "selectors": "select.poll, or asyncio",
     "signal": "the service's stop() is called when the machine is stopped",
     "socketserver": "asyncio.start_server, or tcp.listen with callbacks",
     "subprocess": "there are no processes",
-    "tempfile": "there is no file system: use io.BytesIO",
+    "tempfile": "use io.BytesIO",
     "threading": "there is one thread: asyncio, or callbacks and machine.timers",
     "_thread": "there is one thread: asyncio, or callbacks and machine.timers",
     "typing": "annotations are read by nobody; leave the import away, or under TYPE_CHECKING",
@@ -99,8 +111,7 @@ INSTEAD = {
     "time.strftime": "format what gmtime gives",
     "os.environ": "machine.settings has what the command line says",
     "os.getenv": "machine.settings has what the command line says",
-    "os.path": "there is no file system: NEEDS brings files into the image",
-    "os.listdir": "there is no file system: NEEDS brings files into the image",
+    "os.path": "paths are strings: join with /, ask with os.stat",
     "socket.fromfd": "there are no descriptors",
     "socket.socketpair": "asyncio.Event or a list joins two parts of a service",
     "select.epoll": "select.poll costs what is ready, too",
