@@ -37,6 +37,7 @@ FAILED = const(128)
 ANY_LAYOUT = const(27)
 EVENT_IDX = const(29)
 VERSION_1 = const(32)
+ACCESS_PLATFORM = const(33)
 
 # Interrupt cause, 4.1.4.5.
 QUEUE_INTERRUPT = const(1)
@@ -55,9 +56,12 @@ def initialise(transport, choose):
     reset(transport)  # 1. Firmware may have left the device running.
     transport.set_status(ACKNOWLEDGE)  # 2.
     transport.set_status(ACKNOWLEDGE | DRIVER)  # 3.
-    features = choose(transport.features())
+    offered = transport.features()
+    features = choose(offered)
     if transport.version_1 and not features >> VERSION_1 & 1:
         fail(transport, "it offers a modern interface without VERSION_1")
+    # 6.1: what the platform translates is as it is, as nobody has set up a translation.
+    features |= offered & 1 << ACCESS_PLATFORM
     transport.accept(features)  # 4.
     if transport.version_1:
         transport.set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK)  # 5.

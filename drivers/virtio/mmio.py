@@ -104,6 +104,7 @@ class Slot:
 
     EMPTY = const(0x1040)
     vendor = const(0x1AF4)
+    class_code = 0
 
     def __init__(self, address, pins):
         self.address = address

@@ -137,6 +137,9 @@ class Machine:
     machine: str = "pc"
     virtio: str = "transitional"  # one of VIRTIO
     root_port: bool = False  # the network device behind a PCI Express root port
+    devices: str = ""  # words for QEMU that stand before the disk and the network device
+    nic_options: str = ""  # "bus=port3,vectors=0"
+    disk_options: str = ""
     memory: str = "32M"
     command_line: str = ""  # where there is a boot loader that takes one
     nic: Slirp | Tap | None = None
@@ -166,18 +169,25 @@ class Machine:
         words = f"""{tool(self.emulator)} -nodefaults -no-user-config -display none -no-reboot
             -M {self.machine},accel=tcg -m {self.memory} -cpu {self.processor} -smp 1
             -chardev stdio,id=serial0,signal=off -serial chardev:serial0"""
-        command = words.split() + self._boot(folder)
+        command = words.split() + self.devices.split() + self._boot(folder)
         if self.debug_exit:
             command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         keep = []
         if self.nic is not None:
             backend, descriptors = self.nic.arguments()
             keep += descriptors
-            device = f"virtio-net-pci,netdev=net0,mac={self.mac},romfile=,"
-            device += VIRTIO[self.virtio]
+            device = f"netdev=net0,mac={self.mac}"
+            if self.machine.startswith("microvm") and "pcie=on" not in self.machine:
+                device = f"virtio-net-device,{device}"
+                old = "off" if self.virtio == "modern" else "on"
+                command += ["-global", f"virtio-mmio.force-legacy={old}"]
+            else:
+                device = f"virtio-net-pci,{device},romfile=,{VIRTIO[self.virtio]}"
             if self.root_port:
                 command += ["-device", "pcie-root-port,id=port0,chassis=1,slot=1"]
                 device += ",bus=port0"
+            if self.nic_options:
+                device += f",{self.nic_options}"
             command += ["-netdev", backend, "-device", device]
         if self.icount:
             command += ["-icount", self.icount]
@@ -233,6 +243,8 @@ class Machine:
         drive = f"file={image},format={kind},id=disk0,if=none,snapshot=on"
         # On q35 an IDE disk is behind an AHCI controller; the firmware hides the difference.
         device = {"ide": "ide-hd", "cd": "ide-cd", "virtio-blk": "virtio-blk-pci"}[boot]
+        if self.disk_options:
+            device += f",{self.disk_options}"
         return ["-drive", drive, "-device", f"{device},drive=disk0"]
 
     def _read(self):
