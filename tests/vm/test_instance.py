@@ -1,5 +1,6 @@
 """An instance is configured from outside: every source, and which one wins."""
 
+import base64
 import json
 import re
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 from tests.instance.disks import META, NETWORK, UUID, drive, fat, iso, nocloud
 from tests.support import images, vm
 from tests.support.metadata import Metadata, ec2, openstack
-from tests.vm.conftest import ADDRESS, KERNEL, MAC
+from tests.vm.conftest import ADDRESS, KERNEL, MAC, dig
 
 pytestmark = pytest.mark.timeout(600)  # the first one builds the image
 SERVICE = str(images.ROOT / "tests" / "vm" / "services" / "told.py")
@@ -226,7 +227,8 @@ def test_metadata_leaves_nothing_behind(elf, cloud):
     with within(elf, made, command_line="network=no metadata=yes") as guest:
         after = told(guest)
     assert after["greeting"] == "user data" and before["greeting"] == "compiled in"
-    assert (after["timers"], after["counters"]) == (before["timers"], before["counters"])
+    for kind in ("timers", "counters", "packets"):
+        assert after[kind] == before[kind], kind
 
 
 def test_metadata_of_ec2(elf, cloud):
@@ -276,3 +278,52 @@ def test_without_reason_nobody_is_asked(elf, cloud):
         with within(elf, made, *extra, command_line=line) as guest:
             assert told(guest)["greeting"] == "compiled in"
     assert made.metadata.asked == []
+
+
+ZONE = """
+$ORIGIN outside.example.
+@ 3600 IN SOA ns1 admin 7 7200 900 604800 300
+@ 3600 IN NS ns1
+ns1 300 IN A 10.0.0.2
+"""
+
+
+@pytest.fixture(scope="session")
+def dns(image):
+    return image("dns", "--cloud") / "dns-cloud.elf"
+
+
+def compiled(tmp_path):
+    from tools.zone.compile import compile_zone
+
+    path = tmp_path / "outside.zone"
+    path.write_text(ZONE)
+    return compile_zone(path)
+
+
+@pytest.mark.parametrize("way", ["drive", "user data"])
+def test_a_name_server_with_a_zone_from_outside(dns, disk, network, tmp_path, way):
+    zone = compiled(tmp_path)
+    files = nocloud(f"axfr = ['{KERNEL}']\naddress = '{ADDRESS}/24'".encode())
+    files["zone"] = zone
+    if way == "user data":
+        user = {"axfr": KERNEL, "address": f"{ADDRESS}/24"}
+        encoded = base64.b64encode(zone).decode()
+        files = nocloud(json.dumps({"settings": user, "files": {"zone": encoded}}).encode())
+    with boot(dns, *disk(iso(files, "cidata"), "scsi"), nic=network.tap, command_line="") as guest:
+        guest.wait_for("ready: dns")
+        assert f"zone: {len(zone)} bytes from outside" in guest.text
+        assert dig(network, "ns1.outside.example") == [ADDRESS]
+        assert len(dig(network, "+tcp", "AXFR", "outside.example")) > 10
+
+
+def test_a_name_server_outlives_a_broken_zone_and_settings_from_outside(dns, disk, network):
+    user = f"axfr = 'nobody'\naddress = '{ADDRESS}/24'\nmtu = 'much'".encode()
+    files = {**nocloud(user), "zone": b"IOZ\1" + bytes(100)}
+    with boot(dns, *disk(iso(files, "cidata")), nic=network.tap, command_line="") as guest:
+        guest.wait_for("ready: dns")
+        assert "axfr is not understood: no transfers" in guest.text
+        assert "NoCloud on disk0: mtu is not understood" in guest.text
+        assert "zone: the zone table is cut short; serving the image's" in guest.text
+        assert dig(network, "host1.bench.example")
+        assert dig(network, "+tcp", "AXFR", "bench.example")[1:] == ["Transfer", "failed."]

@@ -29,6 +29,7 @@ def start(machine):
     file = instance.file("zone")
     told["file"] = file and len(file)
     told["timers"] = machine.timers.count
+    told["packets"] = machine.nic.pool.free if machine.nics else 0
     told["counters"] = len(machine.counters.all)
     machine.log.info("told %s", json.dumps(told))
     machine.log.debug("debugging")
