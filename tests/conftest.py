@@ -21,6 +21,7 @@ from tests.support import images, metal  # noqa: E402 (`import metal` works from
 from tools.testing import RUNGS, marker  # noqa: E402
 
 FOLDERS = {"build": "build", "tap": "tap", "vm": "vm", "micropython": "micropython-linux"}
+FOLDERS["libvirt"] = "libvirt"
 FILES = {
     "ip6/test_two_stacks.py": "wire",
     "net/test_two_stacks.py": "wire",

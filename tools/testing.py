@@ -1,7 +1,7 @@
 """The rungs of the tests, from fast to real, and how each is run.
 
 `./importos test [RUNG | PATH | -OPTION ...]` ends here: names of rungs choose what is run (without
-any: all but `stress`), everything else goes to pytest as it is, so
+any: all but those in NAMED), everything else goes to pytest as it is, so
 `./importos test tests/net/test_udp.py -k port` works.
 
 A rung is a pytest marker that `tests/conftest.py` gives by folder.  A tool that is missing is a
@@ -58,6 +58,11 @@ RUNG_PACKAGES = {
         "python3-glance": "the image service of OpenStack",
         "python3-keystone": "its users and passwords",
     },
+    "libvirt": {
+        "libvirt-clients": "virsh",
+        "libvirt-daemon": "libvirtd and virtlogd, in namespaces of their own",
+        "libvirt-daemon-driver-qemu": "its driver",
+    },
 }
 
 # Rung -> what it shows. The order is the order of the ladder.
@@ -71,22 +76,26 @@ RUNGS = {
     "dns": "answers compared with another name server",
     "vm": "virtual machines: every way to boot, devices, floods, stops",
     "glance": "the image service of a real OpenStack, and what is uploaded to it",
+    "libvirt": "two real libvirts: deployment, lifecycle, guest agent, live migration",
     "suite": "MicroPython's own tests in the machine",
     "stress": "the full length of the floods and bursts",
 }
-DEFAULT = [rung for rung in RUNGS if rung != "stress"]
+# Those that are run when they are named.
+NAMED = ("libvirt", "stress")
+DEFAULT = [rung for rung in RUNGS if rung not in NAMED]
 
 USAGE = """\
 usage: importos test [RUNG | PATH | -OPTION ...]
 
-Run the tests: those of some rungs, or what a path names; without any, all rungs but stress.
+Run the tests: those of some rungs, or what a path names; without any, all rungs but libvirt and
+stress.
 """
 NOTES = """\
 Options are pytest's: ./importos test unit -k udp; ./importos test tests/net/test_udp.py -x"""
 
 # These load the machine so much that others would suffer, or share what takes long to come up:
 # after them, with so many processes.
-ALONE = {"glance": "1", "suite": "2", "stress": "1"}
+ALONE = {"glance": "1", "libvirt": "1", "suite": "2", "stress": "1"}
 
 
 NO_TESTS = 5  # pytest's exit status when nothing was selected

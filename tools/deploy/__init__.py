@@ -24,9 +24,10 @@ READY_TIMEOUT, STOP_TIMEOUT = 300, 60  # seconds
 
 def providers():
     """{name: class}."""
+    from tools.deploy.libvirt import Libvirt
     from tools.deploy.openstack import OpenStack
 
-    return {provider.NAME: provider for provider in (OpenStack,)}
+    return {provider.NAME: provider for provider in (OpenStack, Libvirt)}
 
 
 def builds(command):
