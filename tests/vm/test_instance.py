@@ -229,6 +229,7 @@ def test_metadata_leaves_nothing_behind(elf, cloud):
     assert after["greeting"] == "user data" and before["greeting"] == "compiled in"
     for kind in ("timers", "counters", "packets"):
         assert after[kind] == before[kind], kind
+    assert after["packets"] == [True]
 
 
 def test_metadata_of_ec2(elf, cloud):

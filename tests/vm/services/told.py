@@ -9,6 +9,14 @@ from net.udp import Udp
 NEEDS = {"greeting": "compiled in", "colour": "compiled in", "shape": "compiled in"}
 
 
+def returned(machine, nic):
+    """Whether the device gives all packets back."""
+    end = machine.uptime_ms() + 500
+    while not nic.reclaim() and machine.uptime_ms() < end:
+        pass
+    return nic.pool.free == nic.pool.count
+
+
 def start(machine):
     settings = machine.settings
     told = {name: settings.get(name) for name in ("greeting", "colour", "shape", "hostname")}
@@ -29,7 +37,7 @@ def start(machine):
     file = instance.file("zone")
     told["file"] = file and len(file)
     told["timers"] = machine.timers.count
-    told["packets"] = machine.nic.pool.free if machine.nics else 0
+    told["packets"] = [returned(machine, nic) for nic in machine.nics]
     told["counters"] = len(machine.counters.all)
     machine.log.info("told %s", json.dumps(told))
     machine.log.debug("debugging")
