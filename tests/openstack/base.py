@@ -22,7 +22,8 @@ PORTS = {
 }
 PATHS = {"identity": "/v3", "compute": "/v2.1"}
 PATIENCE = 120  # seconds that a service may take to come up
-START = "import sys; from {0} import {1}; sys.exit({1}())"
+# They name things for the program that they are: chains of iptables, for instance.
+START = "import sys; sys.argv[0] = {2!r}; from {0} import {1}; sys.exit({1}())"
 
 
 def url(service):
@@ -85,7 +86,7 @@ class Services:
 
     def python(self, name, module, function, *words, environment=None):
         """Start what an entry point of a Debian package would start."""
-        code = START.format(module, function)
+        code = START.format(module, function, name)
         self.start(name, *PYTHON, "-c", code, *words, environment=environment)
 
     def wsgi(self, name, application, service, environment=None):
@@ -95,7 +96,7 @@ class Services:
     def begin(self, name, module, function, *words, environment=None):
         """Start a tool that ends by itself; `end` waits for it.  Two cores do two at a time."""
         return self.begin_code(
-            name, START.format(module, function), *words, environment=environment
+            name, START.format(module, function, name), *words, environment=environment
         )
 
     def begin_code(self, name, code, *words, environment=None):

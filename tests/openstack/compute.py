@@ -69,6 +69,7 @@ def configure(services):
                 "neutron": identity.authtoken()
                 | {"service_metadata_proxy": "true", "metadata_proxy_shared_secret": SECRET},
                 "libvirt": {"virt_type": "qemu", "cpu_mode": "none"},
+                "workarounds": {"disable_rootwrap": "true"},
                 "vnc": {"enabled": "false"},
                 "conductor": {"workers": 1},
                 "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 3},

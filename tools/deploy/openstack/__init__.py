@@ -6,6 +6,7 @@ openstacksdk is imported when a command needs it: help and mistakes do not.
 """
 
 import base64
+import functools
 from pathlib import Path
 
 from tools.deploy import provider
@@ -171,13 +172,12 @@ class OpenStack(provider.Provider):
         return server
 
     def _group(self, service, ports, tell):
-        name, made = self.servers.security_group(service, ports)
-        if made:
-            self.made.append(
-                (f"security group {name}", lambda: self.servers.delete_group(made.id, name))
-            )
-            tell(f"security group {name}: {', '.join(['icmp', *ports])}")
-        return name
+        def made(group):
+            remove = functools.partial(self.servers.delete_group, group.id, group.name)
+            self.made.append((f"security group {group.name}", remove))
+            tell(f"security group {group.name}: {', '.join(['icmp', *ports])}")
+
+        return self.servers.security_group(service, ports, made)
 
     def withdraw(self):
         left = []

@@ -82,19 +82,20 @@ class Servers:
             raise UserError(f"which network? --network NAME: {self.cloud.name} has {there}")
         return [{"uuid": usable[0].id}]
 
-    def security_group(self, service, ports):
-        """A group that lets in what the service declares, and pings; as it is where it exists.
-        Returns its name, and whether it was made now.
+    def security_group(self, service, ports, made):
+        """The name of a group that lets in what the service declares, and pings; as it is where it
+        exists, else `made(group)` is called at once: rules may fail.
         """
         network = self.cloud.sdk.network
         name = f"importos-{service}"
         with self.cloud.errors("making the security group"):
             mine = {"project_id": self.cloud.sdk.current_project_id} if self._project() else {}
             for group in network.security_groups(name=name, **mine):
-                return group.name, None
+                return group.name
             group = network.create_security_group(
                 name=name, description=f"What {service} listens on, as its image says"
             )
+            made(group)
             for family, echo in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp")):
                 rules = [(echo, None)]
                 rules += [(p.partition(":")[0], int(p.partition(":")[2])) for p in ports]
@@ -107,7 +108,7 @@ class Servers:
                         port_range_min=port,
                         port_range_max=port,
                     )
-        return group.name, group
+        return group.name
 
     def _project(self):
         return self.cloud.sdk.current_project_id
