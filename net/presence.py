@@ -35,8 +35,8 @@ class Presence:
         self.tell = getattr(interface.nic, "set_groups", None)
         interface.nic.on_announce = self.announce
 
-    def __iter__(self):
-        return iter(self.parts)
+    def __getitem__(self, at):
+        return self.parts[at]
 
     def append(self, part):
         self.parts.append(part)

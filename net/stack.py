@@ -53,7 +53,8 @@ What a service sees: inet.udp, inet.tcp, inet.attach(nic, ...), inet.on_configur
 inet.when_configured(callback), inet.address_texts(), inet.counters, inet.drops; and what settings,
 DHCP and routers say about the network, of both families: inet.dns and inet.ntp (addresses),
 inet.search, inet.domain, inet.hostname, inet.captive (the URI of a captive portal).  Settings:
-dns=, ntp=, search= with commas, domain=, hostname=.
+dns=, ntp=, search= with commas, domain=, hostname=; mtu=, eth1.mtu=, which can be less than what
+the nic says, as can what servers and routers say, but not more.
 """
 
 from net.address import text
@@ -61,6 +62,7 @@ from net.ethernet import Ethernet
 
 UDP = 17
 TCP = 6
+SMALLEST_MTU = 576  # RFC 791: what everybody takes
 
 # Parts that not every image has (tools/image/closure.py): where `attach` is called; where what the
 # network says of itself is asked for; net.urgent with TCP, net.presence in a cloud.
@@ -93,6 +95,8 @@ class Interface:
         self.transmit = transmit or nic.transmit
         nic.receive = self.ethernet.receive
         nic.on_link = self.link
+        setting = "mtu" if nic is stack.nic else nic.name + ".mtu"
+        nic.mtu = min(nic.mtu, max(int(stack.settings.get(setting, nic.mtu)), SMALLEST_MTU))
         for name in ("urgent", "presence"):
             found = part("net." + name)
             if found:

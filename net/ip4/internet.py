@@ -1,6 +1,6 @@
 """Internet4: IPv4 as a family of a stack (see net/stack.py): its interfaces, and which one to use.
 
-Settings: address=10.0.0.2/24 gateway=10.0.0.1 mtu=1400 dns=10.0.0.1,10.0.0.3; those of a second
+Settings: address=10.0.0.2/24 gateway=10.0.0.1 dns=10.0.0.1,10.0.0.3; those of a second
 interface have its name in front: eth1.address=10.1.0.2/24.
 
 Several interfaces follow the strong model of RFC 1122 section 3.3.4.2: an interface accepts only
@@ -67,7 +67,6 @@ class Internet4:
         elif settings.get(first + "address"):
             address = settings.get(first + "address")
             gateway = settings.get(first + "gateway")
-            mtu = int(settings.get(first + "mtu", 0))
         elif configure:
             interface.configuration = configure(interface)
             return

@@ -21,6 +21,7 @@ from net.ip6.header import Ip6
 from net.ip6.icmp6 import Icmp6
 from net.ip6.mld import QUERY, Mld
 from net.ip6.neighbours import Neighbours
+from net.ip6.paths import SMALLEST_MTU
 from net.ip6.routers import Routers
 from net.ip6.routes import MEDIUM, Routes
 from net.ip6.seconds import FOREVER, Seconds
@@ -44,7 +45,7 @@ class Interface6:
         timers, random, registry = stack.timers, stack.random, interface.registry
 
         self.seconds = seconds = Seconds(timers)
-        self.ip6 = Ip6(nic.mtu, timers, random, registry)
+        self.ip6 = Ip6(max(nic.mtu, SMALLEST_MTU), timers, random, registry)
         self.extensions = Extensions(registry)
         self.fragmentation = Fragmentation6(random, registry)
         self.reassembly = Reassembly6(timers, registry)

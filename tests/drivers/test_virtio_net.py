@@ -384,6 +384,13 @@ def test_mtu_of_the_device_is_kept():
     assert bench.drops() == {"eth0.oversize": 1}
 
 
+@pytest.mark.parametrize(
+    ("says", "is_"), [(0, 1500), (67, 1500), (68, 68), (1450, 1450), (9000, 1500)]
+)
+def test_5_1_4_1_an_mtu_that_cannot_be_is_ignored(says, is_):
+    assert Bench(mtu=says).nic.mtu == is_
+
+
 def test_without_link_status_the_link_is_up():
     assert Bench(status=False).nic.link
 

@@ -36,16 +36,26 @@ class Hand:
 class Station:
     """`us` with an Inet, and the `hand`, whose address we know, unless `known=False`.
 
-    `quiet=False`: we begin at once, when we still announce ourselves.
+    `quiet=False`: we begin at once, when we still announce ourselves.  `mtu` is the nic's; `more`
+    has settings with other names than arguments.
     """
 
     def __init__(
-        self, known=True, quiet=True, mtu=1500, packets=16, configure=None, udp=Udp, **settings
+        self,
+        known=True,
+        quiet=True,
+        mtu=1500,
+        packets=16,
+        configure=None,
+        udp=Udp,
+        more=(),
+        **settings,
     ):
         self.world = World()
         if not configure:
             settings.setdefault("address", US + "/24")
         self.host = Host(self.world, "us", mtu=mtu, packets=packets, **settings)
+        self.host.settings.update(more)
         self.hand = Hand(self.world, mtu=mtu)
         self.mac = self.host.nic.mac
         self.host.inet = self.inet = Inet(self.host, udp=udp, configure=configure)

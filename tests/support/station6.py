@@ -29,12 +29,21 @@ class Hand6(Hand):
 class Station6:
     """`us` with an Inet6, and the `hand`, whose address we know, unless `known=False`.
 
+    `mtu` is the nic's; `more` has settings with other names than arguments.
     `quiet=False`: we begin at once, when our addresses are still tentative.  `address6=None`: none
     but the link-local one and what routers say.
     """
 
     def __init__(
-        self, known=True, quiet=True, mtu=1500, packets=16, configure=None, udp=Udp, **settings
+        self,
+        known=True,
+        quiet=True,
+        mtu=1500,
+        packets=16,
+        configure=None,
+        udp=Udp,
+        more=(),
+        **settings,
     ):
         self.world = World()
         settings.setdefault("address6", US + "/64")
@@ -42,6 +51,7 @@ class Station6:
             del settings["address6"]
         settings.setdefault("secret6", "000102030405060708090a0b0c0d0e0f")
         self.host = Host(self.world, "us", mtu=mtu, packets=packets, **settings)
+        self.host.settings.update(more)
         self.hand = Hand6(self.world, mtu=mtu)
         self.mac = self.host.nic.mac
         self.host.inet = self.inet = Inet6(self.host, udp=udp, configure=configure)

@@ -59,6 +59,7 @@ BUFFERS = const(64)  # per direction: what one turn of the loop handles
 FEWEST = const(4)
 _ETHERNET = const(14)  # its header
 STANDARD_MTU = const(1500)
+LEAST_MTU = const(68)  # 5.1.4.1; a device that says less says nothing
 TURN_UP = const(2)  # of the locally administered bit of a MAC
 
 # `cells`: one buffer for all that the hot paths need, so that they load one attribute.  First the
@@ -151,7 +152,9 @@ class VirtioNet(Receive, Transmit, device.Driver):
             self.mac = bytes([TURN_UP] + [machine.random.bits(8) for _ in range(5)])
         self.mtu = STANDARD_MTU
         if self.has(MTU):
-            self.mtu = min(STANDARD_MTU, transport.read_config(CONFIG_MTU, 1, 2)[0])
+            mtu = transport.read_config(CONFIG_MTU, 1, 2)[0]
+            if mtu >= LEAST_MTU:
+                self.mtu = min(STANDARD_MTU, mtu)
 
         # A legacy device without ANY_LAYOUT wants the header in a descriptor of its own (5.1.6.1).
         split = 0 if features & (1 << device.VERSION_1 | 1 << device.ANY_LAYOUT) else 1
