@@ -59,7 +59,9 @@ void stack_guard_check(void);
 _Noreturn void machine_exit(int status);
 _Noreturn void machine_reset(void);
 _Noreturn void machine_halt(void);
-void set_poweroff(uint16_t port, uint16_t value);
+void set_poweroff(uintptr_t where, uint16_t value);
+void set_panic(uintptr_t where);
+void machine_panicked(void);
 
 // cpu/interrupts.c
 enum { LINES = 64, LINE_TIMER = 16, LINE_FIRST_NEW = 17, LINE_END = 32, LINE_SERIAL = 4 };

@@ -27,6 +27,8 @@ DRIVERS = (
     "drivers.virtio.blk",
     "drivers.virtio.scsi",
     "drivers.virtio.net",
+    "runtime.platform.watchdog",
+    "runtime.platform.pvpanic",
 )
 SECRETS = "os.entropy"  # in an image whose service uses os.urandom (runtime/library/os)
 

@@ -8,7 +8,7 @@ configuration space of PCI Express; hot plug.
 """
 
 import micropython
-from metal import in8, in16, out16, out32
+from metal import in8, in16, out8, out16, out32
 from micropython import const
 
 ADDRESS = const(0xCF8)
@@ -76,6 +76,10 @@ class Function:
 
     def read32(self, offset):
         return load16(self.number, offset) | load16(self.number, offset + 2) << 16
+
+    def write8(self, offset, value):
+        out32(ADDRESS, 0x80000000 | self.number << 8 | offset & 0xFC)
+        out8(DATA + (offset & 3), value)
 
     def write16(self, offset, value):
         out32(ADDRESS, 0x80000000 | self.number << 8 | offset & 0xFC)

@@ -35,6 +35,7 @@ static _Noreturn void finish(void) {
     size_t length = sizeof(PANIC_DEFAULT) - 1;
     const char *given = option("panic", &length);
     const char *policy = given ? given : PANIC_DEFAULT;
+    machine_panicked();
     if (length == 4 && memcmp(policy, "exit", 4) == 0) {
         machine_exit(1);
     }

@@ -7,20 +7,43 @@ enum {
     KEYBOARD_RESET = 0xfe,
     RESET_CONTROL = 0xcf9,
     RESET_HARD = 0x06,
+    PANICKED = 1,
 };
 
-static uint16_t poweroff_port, poweroff_value;
+static uintptr_t poweroff_register, panic_register;
+static uint16_t poweroff_value;
 
-// ACPI's sleep control register and the value that means S5, which Python has found out.
-void set_poweroff(uint16_t port, uint16_t value) {
-    poweroff_port = port;
+// ACPI's sleep control register, a port of 16 bits or a byte in memory, and the value that means
+// S5; Python has found them out.
+void set_poweroff(uintptr_t where, uint16_t value) {
+    poweroff_register = where;
     poweroff_value = value;
+}
+
+// The register of pvpanic, a port or in memory.
+void set_panic(uintptr_t where) {
+    panic_register = where;
+}
+
+static void store(uintptr_t where, uint8_t value) {
+    if (where >> 16) {
+        *(volatile uint8_t *)where = value;
+    } else if (where) {
+        out8((uint16_t)where, value);
+    }
+}
+
+// The hypervisor may let us go on, or not.
+void machine_panicked(void) {
+    store(panic_register, PANICKED);
 }
 
 void machine_exit(int status) {
     out32(DEBUG_EXIT, (uint32_t)status);
-    if (poweroff_port) {
-        out16(poweroff_port, poweroff_value);
+    if (poweroff_register >> 16) {
+        store(poweroff_register, (uint8_t)poweroff_value);
+    } else if (poweroff_register) {
+        out16((uint16_t)poweroff_register, poweroff_value);
     }
     machine_halt();
 }

@@ -64,12 +64,9 @@ static mp_obj_t metal_unmask(mp_obj_t line) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(metal_unmask_obj, metal_unmask);
 
-// A line that nobody has, whose vector is 32 more: for messages and the IOAPIC.
+// A line that nobody has, whose vector is 32 more, for messages and the IOAPIC; 0: none is left.
 static mp_obj_t metal_new_line(void) {
-    if (lines_used == LINE_END) {
-        mp_raise_ValueError(MP_ERROR_TEXT("no interrupt line is left"));
-    }
-    return MP_OBJ_NEW_SMALL_INT(lines_used++);
+    return MP_OBJ_NEW_SMALL_INT(lines_used < LINE_END ? lines_used++ : 0);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_new_line_obj, metal_new_line);
 
@@ -174,10 +171,16 @@ static mp_obj_t metal_live(void) {
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_live_obj, metal_live);
 
 static mp_obj_t metal_set_poweroff(mp_obj_t port, mp_obj_t value) {
-    set_poweroff((uint16_t)number(port), (uint16_t)number(value));
+    set_poweroff(number(port), (uint16_t)number(value));
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(metal_set_poweroff_obj, metal_set_poweroff);
+
+static mp_obj_t metal_set_panic(mp_obj_t where) {
+    set_panic(number(where));
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(metal_set_panic_obj, metal_set_panic);
 
 static mp_obj_t metal_exit(mp_obj_t status) {
     machine_exit((int)number(status));
@@ -272,6 +275,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_allocated), MP_ROM_PTR(&metal_allocated_obj)},
     {MP_ROM_QSTR(MP_QSTR_live), MP_ROM_PTR(&metal_live_obj)},
     {MP_ROM_QSTR(MP_QSTR_set_poweroff), MP_ROM_PTR(&metal_set_poweroff_obj)},
+    {MP_ROM_QSTR(MP_QSTR_set_panic), MP_ROM_PTR(&metal_set_panic_obj)},
     {MP_ROM_QSTR(MP_QSTR_exit), MP_ROM_PTR(&metal_exit_obj)},
     {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&metal_reset_obj)},
     {MP_ROM_QSTR(MP_QSTR_panic), MP_ROM_PTR(&metal_panic_obj)},

@@ -133,7 +133,8 @@ class Machine:
         self.registers.append((base, size, device))
 
     def add_pci(self, function):
-        self.pci[function.bus, function.device, function.function] = function
+        if function:  # else it is somewhere else
+            self.pci[function.bus, function.device, function.function] = function
 
     def interrupt(self, line):
         counter = memoryview(self.interrupts).cast("I")
@@ -263,8 +264,9 @@ class Metal(types.ModuleType):
         self.machine.unmasked.discard(line)
 
     def new_line(self):
-        self.machine.lines += 1
-        return self.machine.lines - 1
+        line = self.machine.lines
+        self.machine.lines += line < 32
+        return line if line < 32 else 0
 
     def wait(self, seen, deadline):
         self.machine.wait(seen, deadline)
@@ -306,6 +308,9 @@ class Metal(types.ModuleType):
 
     def set_poweroff(self, port, value):
         self.machine.poweroff = (port, value)
+
+    def set_panic(self, where):
+        self.machine.panic = where
 
     def exit(self, status):
         raise PoweredOff(status)

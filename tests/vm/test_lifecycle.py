@@ -88,3 +88,80 @@ def test_connections_are_closed_and_what_they_had_to_send_arrives(image, network
             assert received == b"x" * 1000
             client.close()
         assert guest.wait() == 0
+
+
+# Watchdogs and panics.
+
+WATCHDOG = ("-device", "i6300esb", "-action", "watchdog=poweroff")
+BRIDGED = ("-device", "pcie-pci-bridge,id=bridge", "-device", "i6300esb,bus=bridge,addr=1")
+BRIDGED += WATCHDOG[2:]
+
+
+def hangs(image, how, *extra, words="", **options):
+    folder = image(str(SERVICES / "hangs.py"), "--cloud")
+    return vm.Machine(
+        folder / "hangs-cloud.elf",
+        command_line=f"how={how} metadata=no {words}",
+        debug_exit=False,
+        extra=extra,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(("machine", "extra"), [("pc", WATCHDOG), ("q35", BRIDGED)])
+def test_a_loop_that_hangs_is_ended_by_the_watchdog(image, machine, extra):
+    with hangs(image, "spins", *extra, words="watchdog=1", machine=machine) as guest:
+        assert guest.monitor.wait_for("WATCHDOG")["data"]["action"] == "poweroff"
+        assert "watchdog: armed, 1000 ms" in guest.text
+
+
+def test_a_loop_that_turns_is_left_alone(image):
+    with hangs(image, "", *WATCHDOG, words="watchdog=1") as guest:
+        guest.wait_for_ready()
+        time.sleep(3)
+        guest.monitor.execute("system_powerdown")
+        assert guest.wait() == 0
+        assert guest.text.endswith("hangs stopped\n")
+
+
+def test_a_machine_that_halted_after_a_panic_is_ended_by_the_watchdog(image):
+    with hangs(image, "panics", *WATCHDOG, words="watchdog=1 panic=halt") as guest:
+        guest.monitor.wait_for("WATCHDOG")
+        assert "ValueError: a bug" in guest.text
+
+
+def test_wdt_is_the_watchdog_and_the_loop_feeds_it_no_more(image):
+    with hangs(image, "starves", *WATCHDOG) as guest:
+        guest.monitor.wait_for("WATCHDOG")
+        assert "armed, 500 ms" in guest.text
+
+
+def test_wdt_without_a_device_starts_the_machine_anew(image):
+    with hangs(image, "starves") as guest:
+        assert guest.monitor.wait_for("SHUTDOWN")["data"]["reason"] == "guest-reset"
+        assert "machine.WDT was not fed in time" in guest.text
+
+
+def test_a_watchdog_that_is_not_wanted_stays_asleep(image):
+    with hangs(image, "spins", *WATCHDOG, words="watchdog=0") as guest:
+        guest.wait_for_ready()
+        time.sleep(1.5)
+        assert guest.process.poll() is None
+        assert not [event for event in guest.monitor.events if event["event"] == "WATCHDOG"]
+
+
+@pytest.mark.parametrize(
+    ("machine", "device"), [("pc", "pvpanic"), ("q35", "pvpanic"), ("q35", "pvpanic-pci")]
+)
+def test_a_panic_is_told_to_the_hypervisor_after_the_report(image, machine, device):
+    with hangs(image, "panics", "-device", device, machine=machine) as guest:
+        guest.monitor.wait_for("GUEST_PANICKED")
+        guest.wait_for("booted by")
+        assert "ValueError: a bug" in guest.text
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_reset_starts_the_machine_anew(image, machine):
+    """What a panic does unless told otherwise; QEMU goes on here."""
+    with hangs(image, "panics", "-action", "reboot=reset", machine=machine) as guest:
+        guest.wait_until(lambda text: text.count("ImportOS hangs") >= 2, what="second start")

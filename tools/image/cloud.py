@@ -16,6 +16,8 @@ PARTS = (
     ("drivers.virtio.console", None),
     ("runtime.instance.agent", None),
     ("runtime.instance.logport", None),
+    ("runtime.platform.watchdog", None),
+    ("runtime.platform.pvpanic", None),
     ("drivers.virtio.blk", None),
     ("drivers.virtio.scsi", None),
     ("drivers.virtio.net.control", "drivers.virtio.net"),

@@ -27,8 +27,9 @@ from dataclasses import dataclass, field
 
 # Methods that MicroPython's C code looks for.
 CALLED_FROM_C = frozenset(
-    """close count default flush ioctl irq key keys main mount open readblocks readinto remove send
-    setblocking sync throw umount value write writeblocks""".split()
+    ("close", "count", "default", "flush", "ioctl", "irq", "key", "keys", "mount", "open")
+    + ("readblocks", "readinto", "remove", "send", "setblocking", "sync", "throw", "umount")
+    + ("value", "write", "writeblocks")
 )
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -191,6 +192,7 @@ class _Walk:
             self.name(*root)
         for module, words in self.fixed.items():
             self.mention(module, words)
+            self.name(module, "__getattr__")  # of a package that loads its parts lazily
         for word in CALLED_FROM_C:
             self.look(self.by_word.get(word, ()))
         while self.waiting:

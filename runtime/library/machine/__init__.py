@@ -5,6 +5,7 @@
     freq()             of the processor's clock, in Hz
     Timer(-1, period=ms, mode=Timer.PERIODIC, callback=f)      calls f(timer)
     idle()             let the machine go on until something happens
+    WDT(timeout=ms)    from now on feed() has to be called in time, or the machine starts anew
 Left out: pins, buses and everything else of a board; sleep modes: an idle machine halts anyway.
 What ImportOS itself offers is the object that a service's start(machine) is given.
 """
@@ -14,6 +15,7 @@ import metal
 from runtime import waiting as _waiting
 
 PWRON_RESET = 1
+_attrs = {"WDT": "watchdog"}
 
 
 def reset():
@@ -66,3 +68,12 @@ class Timer:
             self.timer.start(self.period)
         if self.callback:
             self.callback(self)
+
+
+def __getattr__(attr):
+    part = _attrs.get(attr)
+    if part is None:
+        raise AttributeError(attr)
+    value = getattr(__import__(part, None, None, True, 1), attr)
+    globals()[attr] = value
+    return value
