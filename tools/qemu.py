@@ -123,7 +123,7 @@ def boot(folder, options):
         return ["-kernel", str(folder / f"{folder.name}.elf"), "-append", line]
     # The image of the build, but with this command line.
     image = folder / "run.img"
-    loader = (folder.parent / "loader/loader.bin").read_bytes()
+    loader = (folder.parent / "loader/deflate.bin").read_bytes()
     disk.write_sparse(image, disk.disk_image(folder / f"{folder.name}.elf", loader, line))
     device = "virtio-blk-pci" if options.disk == "virtio" else "ide-hd"
     return [

@@ -1,10 +1,10 @@
 // The disk image starts here: boot sector and loader, in front of a compressed image.
 //
 //     sector 0        boot sector: reads the loader
-//     sectors 1..n    loader: memory map, payload to high memory, protected mode, inflate, jump;
+//     sectors 1..n    loader: memory map, payload to high memory, protected mode, unpack, jump;
 //                     at its end the command line stored by the build
-//     then            payload: the flat image of the ELF, its branches made absolute, raw deflate
-//                     (RFC 1951)
+//     then            payload: the flat image of the ELF, its branches made absolute, packed as the
+//                     loader unpacks: raw deflate (inflate.c) or raw LZMA (lzma.c)
 //
 // Loader and payload may lie elsewhere on the disk, behind a partition table say, and sectors may
 // have 2048 bytes: on a CD, El Torito without emulation, the BIOS loads the first of them.
@@ -16,7 +16,7 @@
 //     0x00500..0x007ff   memory map, multiboot's form
 //     0x01000..0x07bff   stack, downward
 //     0x07c00..          this, linked as one piece
-//     0x10000..0x17fff   bounce buffer for the disk, then inflate's tables
+//     0x10000..0x17fff   bounce buffer for the disk, then the tables of `unpack`
 //     0x100000..         the image; behind it the payload, which its .bss and heap overwrite
 //
 // Left out: disks without LBA, UEFI (boot the ELF there), retries of failed reads.
@@ -50,6 +50,7 @@ payload_end:     .long 0
 payload_hash:    .long 0
 command_line:    .long 0
 calls_length:    .long 0
+packing:         .long unpacks                  // what `unpack` takes: DEFLATE or LZMA of disk.py
 
 1:  cli
     cld
@@ -260,11 +261,11 @@ enter:
     movw %ax, %ss
     movw %ax, %fs
     movw %ax, %gs
-    movzwl %sp, %esp
+    movl $0x7000, %esp                          // not in a page with code: emulators watch those
     pushl $tables
     pushl payload_address
     pushl $IMAGE
-    call inflate
+    call unpack
 // The build made the operands of jumps (e9), and before that those of calls (e8), absolute and
 // big-endian: calls of one function look alike then, which compresses better.  Back to distances, in
 // the code at the front of the image; what leads out of it was left alone, but for a rotation that

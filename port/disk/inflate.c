@@ -26,6 +26,8 @@ struct inflate {
     uint8_t lengths[LITERALS + DISTANCES];
 };
 
+__asm__(".globl unpacks\n.set unpacks, 1"); // boot.S, header
+
 // block.S knows these by number.
 _Static_assert(offsetof(struct inflate, literals) == 16, "");
 _Static_assert(offsetof(struct code, entries) == 4096, "");
@@ -160,7 +162,7 @@ static void fixed_lengths(struct inflate *in, unsigned *literals, unsigned *dist
 }
 
 // Returns the end of what it wrote.  Reads up to 2 bytes behind the end of the stream.
-uint8_t *inflate(uint8_t *out, const uint8_t *from, struct inflate *in) {
+uint8_t *unpack(uint8_t *out, const uint8_t *from, struct inflate *in) {
     unsigned last, literals, distances;
     in->next = from;
     in->bits = in->count = 0;

@@ -22,16 +22,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ROOT / "port/disk"
 
 
+SOURCES_OF = {disk.DEFLATE: ("inflate.c", "block.S"), disk.LZMA: ("lzma.c",)}
+
+
 @pytest.fixture(scope="module")
 def unpack(tmp_path_factory):
-    """unpack(stream) -> what the loader's inflate makes of a raw deflate stream."""
-    program = tmp_path_factory.mktemp("inflate") / "inflate"
-    sources = [SOURCES / "inflate.c", SOURCES / "block.S", Path(__file__).parent / "inflate.c"]
-    command = ["gcc", "-m32", "-Os", "-fno-pic", "-no-pie", "-fno-strict-aliasing", "-o", program]
-    subprocess.run([*command, *sources], check=True)
+    """unpack(stream, packing) -> what the loader makes of a stream."""
+    programs = {}
+    for packing, names in SOURCES_OF.items():
+        program = programs[packing] = tmp_path_factory.mktemp("unpack") / "unpack"
+        sources = [*(SOURCES / name for name in names), Path(__file__).parent / "unpack.c"]
+        command = ["gcc", "-m32", "-Os", "-fno-pic", "-no-pie", "-fno-strict-aliasing"]
+        subprocess.run([*command, "-o", program, *sources], check=True)
 
-    def unpack(stream):
-        return subprocess.run([program], input=stream, capture_output=True, check=True).stdout
+    def unpack(stream, packing=disk.DEFLATE):
+        command = [programs[packing]]
+        return subprocess.run(command, input=stream, capture_output=True, check=True).stdout
 
     return unpack
 
@@ -72,10 +78,32 @@ def test_inflate_equals_zlib(unpack, level, strategy):
     check()
 
 
-@given(DATA)
-@settings(deadline=None, max_examples=40)
-def test_inflate_undoes_what_the_build_does(unpack, data):
-    assert unpack(disk.compress(data)) == data
+@pytest.mark.parametrize("packing", SOURCES_OF)
+def test_a_loader_undoes_what_the_build_does(unpack, packing):
+    @given(DATA)
+    @settings(deadline=None, max_examples=60)
+    def check(data):
+        assert unpack(disk.compress(data, packing), packing) == data
+
+    check()
+
+
+@pytest.mark.parametrize("distance", [1, 2, 3, 4, 5, 64, 127, 128, 129, 4096, 70000, 1 << 20])
+@pytest.mark.parametrize("length", [2, 3, 9, 10, 17, 18, 272, 273, 274, 5000])
+def test_lzma_copies_from_any_distance_at_any_length(unpack, distance, length):
+    # Distances below 128 are coded whole, longer ones in parts; lengths in three ranges.
+    unique = random.Random(distance).randbytes(distance)
+    data = unique + (unique * (length // distance + 1))[:length] + unique[:1] * 3 + unique
+    assert unpack(disk.compress(data, disk.LZMA), disk.LZMA) == data
+
+
+def test_lzma_repeats_each_of_the_last_four_distances(unpack):
+    draw = random.Random(9)
+    data = draw.randbytes(4000)
+    for _ in range(3000):
+        start = len(data) - draw.choice((300, 700, 1100, 1900, 2500))
+        data += data[start : start + draw.randint(2, 12)] + draw.randbytes(draw.randint(0, 1))
+    assert unpack(disk.compress(data, disk.LZMA), disk.LZMA) == data
 
 
 def test_inflate_knows_codes_of_every_length(unpack):
@@ -156,10 +184,10 @@ def test_header_is_the_one_of_the_boot_sector():
     fields = source[source.index("header:") : source.index("1:  cli")]
     sizes = {".word": "H", ".long": "I"}
     drawn = "<"
-    for kind, values in re.findall(r":\s+(\.\w+) (0(?:, 0)*)", fields):
+    for kind, values in re.findall(r":\s+(\.\w+) (0(?:, 0)*|unpacks)", fields):
         drawn += sizes[kind] * len(values.split(","))
     assert struct.Struct(drawn).size == disk.HEADER.size
-    assert drawn.replace("I" * 12, "12I") == disk.HEADER.format
+    assert drawn.replace("I" * 13, "13I") == disk.HEADER.format
     assert len(disk.Header._fields) == len(drawn) - 1
 
 
@@ -184,7 +212,7 @@ def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
     assert disk.checksum(payload) == header.payload_hash
     elf = Elf(hello / "hello.elf")
     start, flat = elf.flat()
-    assert relative(unpack(payload), calls) == flat
+    assert relative(unpack(payload, header.packing), calls) == flat
     assert (start, header.entry) == (disk.IMAGE, elf.entry)
     assert header.payload_address >= start + len(flat) and header.payload_address % 4096 == 0
     assert header.payload_end == header.payload_address + len(payload)
@@ -202,7 +230,7 @@ def test_the_hole_at_the_end_costs_nothing(tmp_path):
 
 
 def test_too_long_a_command_line_is_refused(hello):
-    loader = (ROOT / "build/loader/loader.bin").read_bytes()
+    loader = (ROOT / "build/loader/deflate.bin").read_bytes()
     with pytest.raises(UserError, match="too long"):
         disk.disk_image(hello / "hello.elf", loader, "x" * 32768)
 
@@ -215,7 +243,7 @@ def boot(path, **more):
 
 
 def test_a_stored_command_line_arrives(hello, tmp_path):
-    loader = (ROOT / "build/loader/loader.bin").read_bytes()
+    loader = (ROOT / "build/loader/deflate.bin").read_bytes()
     image = disk.disk_image(hello / "hello.elf", loader, "log=loud panic=exit")
     disk.write_sparse(tmp_path / "x.img", image)
     text = boot(tmp_path / "x.img")

@@ -1,10 +1,9 @@
-// The loader's inflate as a program of the host: a raw deflate stream in, what it means out.
+// What a loader unpacks with as a program of the host: a stream in, what it means out.
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct inflate;
-uint8_t *inflate(uint8_t *out, const uint8_t *from, struct inflate *);
+uint8_t *unpack(uint8_t *out, const uint8_t *from, void *tables);
 
 enum { LARGEST = 1 << 22, TABLES = 1 << 16 };
 
@@ -14,7 +13,7 @@ int main(void) {
     while ((n = read(0, in + at, LARGEST - at)) > 0) {
         at += n;
     }
-    uint8_t *end = inflate(out, in, calloc(1, TABLES));
+    uint8_t *end = unpack(out, in, calloc(1, TABLES));
     for (uint8_t *next = out; next < end; next += n) {
         n = write(1, next, end - next);
         if (n <= 0) {
