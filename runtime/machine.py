@@ -20,6 +20,8 @@ class Machine:
     entropy         numbers nobody can guess (runtime/csprng.py): it is in an image that asks for it
     """
 
+    changes = None  # drivers/virtio/msix.py
+
     def __init__(self, log, settings, counters, timers, loop, random, clock):
         global current
         current = self

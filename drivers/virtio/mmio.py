@@ -119,9 +119,12 @@ class Slot:
     def line(self):
         """The line that its interrupts count on."""
         if not self.routed:
-            self.routed = line = metal.new_line()
+            line = metal.new_line()
+            if not line:
+                raise DeviceError("no interrupt line is left")
             if not sum([route(pin, VECTORS + line) for pin in self.pins]):
                 raise DeviceError(f"there is no I/O APIC for interrupt {self.pins[0]}")
+            self.routed = line
         return self.routed
 
     def enable(self):

@@ -48,12 +48,11 @@ class Changes:
         return False
 
 
-changes = None
+def use(function, transport=None):
+    """Have the device's interrupts come as messages, if it can do that; else INTx stays.
 
-
-def use(function, transport):
-    """Have the device's interrupts come as messages, if it can do that; else INTx stays."""
-    global changes
+    Without a transport that can: undo what a firmware may have done.
+    """
     offset = dict(function.capabilities()).get(CAPABILITY)
     if not offset:
         return
@@ -62,20 +61,22 @@ def use(function, transport):
     reachable = bar.address and not bar.io and not bar.address >> 32
     entries = function.read16(offset + CONTROL) & ENTRIES
     current = machine.current
-    if not reachable or not entries or current.settings.get("msix") == "no":
-        function.write16(offset + CONTROL, 0)  # a firmware may have used it
+    wanted = transport and current.settings.get("msix") != "no"
+    if not current.changes and wanted:
+        current.changes = Changes()
+        current.loop.add(current.changes)
+    line = metal.new_line() if wanted and reachable and entries else 0
+    if not line:
+        function.write16(offset + CONTROL, 0)
         return
-    if not changes:
-        changes = Changes()
-        current.loop.add(changes)
-    function.line = metal.new_line()
+    function.line = line
     entry = bar.address + (table & ~7)
-    for line in (function.line, changes.line):
+    for vector in (VECTORS + line, VECTORS + current.changes.line):
         store32(entry, LOCAL_APIC | load32(LOCAL_APIC_ID) >> 24 << 12)
         store32(entry + 4, 0)
-        store32(entry + 8, VECTORS + line)
+        store32(entry + 8, vector)
         store32(entry + 12, 0)
         entry += 16
     function.write16(offset + CONTROL, ENABLE)
     transport.messages(LOCAL_APIC_ID)
-    changes.transports.append(transport)
+    current.changes.transports.append(transport)

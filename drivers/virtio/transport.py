@@ -35,5 +35,6 @@ def find(function, wanted):
     if wanted != "modern" and function.device < MODERN:
         bar = function.bar(0)
         if bar.io and bar.address:
+            msix.use(function)
             return Legacy(bar.address)
-    raise DeviceError("no %s interface within reach" % (wanted or "usable"))
+    raise DeviceError(f"no {wanted or 'usable'} interface: registers above 4 GiB, or nowhere")
