@@ -7,8 +7,8 @@
     bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
 
 The layout is drawn in port/disk/boot.S.  The payload is packed as the loader says that it unpacks,
-after a filter for branches: raw deflate (RFC 1951) starts sooner, raw LZMA is smaller; docs/build.md
-has the numbers.
+after a filter for branches: raw LZMA is smaller, raw deflate (RFC 1951) starts sooner; the numbers
+are in docs/build.md.
 Left out: other formats, which tools/image/formats makes from this one.
 """
 

@@ -27,9 +27,11 @@ from dataclasses import dataclass, field
 
 # Methods that MicroPython's C code looks for.
 CALLED_FROM_C = frozenset(
-    ("close", "count", "default", "flush", "ioctl", "irq", "key", "keys", "mount", "open")
-    + ("readblocks", "readinto", "remove", "send", "setblocking", "sync", "throw", "umount")
-    + ("value", "write", "writeblocks")
+    (
+        *("close", "count", "default", "flush", "ioctl", "irq", "key", "keys", "mount", "open"),
+        *("readblocks", "readinto", "remove", "send", "setblocking", "sync", "throw", "umount"),
+        *("value", "write", "writeblocks"),
+    )
 )
 IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
