@@ -9,6 +9,9 @@ port of another switch now.  Its device asks for an announcement, some of them s
     an unsolicited neighbour advertisement for each         RFC 4861 section 7.2.6
     reports of the groups that we hear, for switches that snoop     RFC 3376, RFC 3810
 
+After some time away, paused or in a file, leases and lifetimes are nearer to their end than our
+timers know, and neighbours may be others.
+
 A nic that has `set_groups` is told which multicasts there are to hear whenever a group is joined or
 left; what nobody here wants does not wake the machine.
 
@@ -18,6 +21,7 @@ Left out: a nic that a service uses without a stack hears everything.
 
 ALL_NODES = b"\xff\x02" + bytes(13) + b"\x01"
 ALL_SYSTEMS = b"\xe0\x00\x00\x01"
+FORGOTTEN = 60  # seconds, after which neighbours are asked for anew
 
 
 def watch(interface):
@@ -34,6 +38,7 @@ class Presence:
         self.asked = False
         self.tell = getattr(interface.nic, "set_groups", None)
         interface.nic.on_announce = self.announce
+        interface.nic.on_return = self.returned
 
     def __getitem__(self, at):
         return self.parts[at]
@@ -95,3 +100,18 @@ class Presence:
                 part.mld.restart()
             else:
                 part.link(True)
+
+    def returned(self, seconds):
+        """Our clock stood still for so long, the world did not."""
+        for part in self.parts:
+            if hasattr(part, "arp"):
+                if seconds >= FORGOTTEN:
+                    part.arp.clear()
+                if hasattr(part.configuration, "away"):
+                    part.configuration.away(seconds)
+            elif hasattr(part, "mld"):
+                if seconds >= FORGOTTEN:
+                    part.neighbours.clear()
+                part.seconds.away(seconds)
+                part.routers.expire()
+                part.routers.start()

@@ -132,6 +132,7 @@ class Dhcp:
         self.bound_at = None
         self.declines = 0
         self.next = RENEWING
+        self.late = 0  # ms that nobody has counted
         self.on = {
             (SELECTING, OFFER): self.offered,
             (SELECTING, ACK): self.committed,
@@ -220,23 +221,34 @@ class Dhcp:
         self.back_off()
 
     def lease_event(self):
-        """T1, T2, or the end of the lease."""
-        if self.state in (BOUND, REBOOTING) and self.next == RENEWING:
-            self.enter(RENEWING)
-            self.begin_renewal(self.t2 - self.t1)
+        """T1, T2, or the end of the lease; perhaps late, after the machine stood still."""
+        late = self.late + (self.timers.now() - self.lease.deadline & TURN)
+        self.late = 0
+        passed = (
+            late // 1000 + {RENEWING: self.t1, REBINDING: self.t2, INIT: self.seconds}[self.next]
+        )
+        if passed < self.t2:
+            self.begin_renewal(RENEWING, self.t2 - passed)
             self.next = REBINDING
-            self.lease.start((self.t2 - self.t1) * 1000)
-        elif self.next == REBINDING:
-            self.enter(REBINDING)
-            self.begin_renewal(self.seconds - self.t2)
+        elif passed < self.seconds:
+            self.begin_renewal(REBINDING, self.seconds - passed)
             self.next = INIT
-            self.lease.start((self.seconds - self.t2) * 1000)
         else:
             self.log.warning("dhcp: the lease of %s is over", text(self.address))
             self.lose()
             self.discover()
 
-    def begin_renewal(self, left):
+    def away(self, seconds):
+        """So much of the lease has passed without our timers."""
+        timer = self.lease
+        if timer.active:
+            left = (timer.deadline - self.timers.now() & TURN) + timer.rest - seconds * 1000
+            self.late = max(-left, 0)
+            timer.start(max(left, 0))
+
+    def begin_renewal(self, state, left):
+        self.enter(state)
+        self.lease.start(left * 1000)
         self.left = left
         self.new_transaction()
         self.renew_again()

@@ -35,6 +35,10 @@ class Seconds:
         self.ms = passed % 1000
         return self.seconds
 
+    def away(self, seconds):
+        """So many have passed that the clock has not counted."""
+        self.seconds += seconds
+
     def end(self, lifetime):
         return min(self.now() + lifetime, FOREVER)
 

@@ -15,6 +15,7 @@ from image import NAME
 from micropython import const
 
 from net.address import length, text
+from runtime import absence
 from runtime.clock import clock_of
 
 VERSION = "7.2"  # of the reference
@@ -137,6 +138,7 @@ class Commands:
 
     def set_time(self, arguments):
         """To the one given, in nanoseconds, else to that of the RTC."""
+        absence.look(self.machine)
         time = arguments.get("time")
         clock = clock_of(self.machine)
         if time is None:

@@ -9,9 +9,10 @@ from net import presence
 from net.dual import Dual
 from net.ip4 import igmp
 from net.udp import Udp
+from runtime import absence
 from tests.drivers.test_virtio_net import Bench, frame
 from tests.support.control import ControlDevice
-from tests.support.metal import Asleep
+from tests.support.metal import Asleep, metal
 
 OURS = b"\x52\x54\x00\x12\x34\x56"
 GROUP = b"\x01\x00\x5e\x01\x02\x03"
@@ -36,6 +37,12 @@ def make(without=None, **options):
 @pytest.fixture(params=VARIANTS)
 def bench(request):
     return make(**request.param)
+
+
+@pytest.fixture(autouse=True)
+def no_absence(monkeypatch):
+    """Each test has a machine of its own, with its own start."""
+    monkeypatch.setattr(absence, "before", None)
 
 
 def to(mac):
@@ -239,3 +246,28 @@ def test_the_parts_of_an_interface_are_all_heard_of(stack):
     parts = stack.inet.interfaces[0].parts
     assert isinstance(parts, presence.Presence)
     assert len(list(parts)) == 2
+
+
+def test_who_comes_back_after_hours_asks_anew(stack, monkeypatch):
+    """The clock of the machine stood still, the one on the battery did not."""
+    routers = stack.inet.first6.routers
+    ends = stack.inet.first6.seconds.end(1000)
+    told = []
+    stack.inet.first.configuration = type("Lease", (), {"away": told.append})
+    rtc = metal.time
+    monkeypatch.setattr(metal, "time", lambda: rtc() + 7200, raising=False)
+    stack.device.announce()
+    run(stack)
+    assert told == [7200]
+    assert "back after 7200 s away" in stack.log
+    assert stack.inet.first6.seconds.now() > ends
+    assert routers.asking.active, "routers are asked whether their prefixes are still good"
+    stack.device.announce()
+    run(stack)
+    assert told == [7200], "it was told once"
+
+
+def test_who_was_moved_while_it_ran_was_not_away(stack):
+    stack.device.announce()
+    run(stack)
+    assert "away" not in stack.log

@@ -201,6 +201,67 @@ def test_renewal_succeeds_whichever_request_is_answered(silent):
     assert server.inet.address == address(YOURS)
 
 
+def stop_for(server, seconds, counted):
+    """The machine stood still; `counted`: its clock went on, and timers are late."""
+    if counted:
+        server.station.world.time += seconds * 1000
+    else:
+        server.client.away(seconds)
+    server.station.world.run(1)
+    if server.state == dhcp.RENEWING:
+        answer_arp(server)
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["late", "away"])
+@pytest.mark.parametrize(
+    ("stopped", "state"),
+    [
+        (1_000, dhcp.BOUND),
+        (1_900, dhcp.RENEWING),
+        (3_200, dhcp.REBINDING),
+        (3_700, dhcp.SELECTING),
+        (86_400, dhcp.SELECTING),
+    ],
+)
+def test_a_lease_goes_on_while_the_machine_stands_still(stopped, state, counted):
+    server = Server().bind(_51=seconds(3600))
+    stop_for(server, stopped, counted)
+    assert server.state == state
+    lost = state == dhcp.SELECTING
+    assert (server.inet.address is None) == lost
+    said = server.take()
+    assert [message.kind for message in said] == {dhcp.BOUND: [], dhcp.SELECTING: [DISCOVER]}.get(
+        state, [REQUEST]
+    )
+    if state in (dhcp.RENEWING, dhcp.REBINDING):
+        # And what is left is right, too.
+        left = 3600 - stopped
+        server.wait((left - 20) * 1000)
+        assert server.inet.address
+        server.wait(30_000)
+        assert server.inet.address is None
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_two_stops_of_one_lease_add_up(first):
+    server = Server().bind(_51=seconds(3600))
+    stop_for(server, 1_000, counted=first)
+    assert server.state == dhcp.BOUND
+    stop_for(server, 1_000, counted=not first)
+    assert server.state == dhcp.RENEWING
+    server.take()
+    server.say(ACK, standard(ACK, _51=seconds(3600)))
+    assert server.state == dhcp.BOUND
+    stop_for(server, 1_700, counted=first)
+    assert server.state == dhcp.BOUND
+
+
+def test_an_infinite_lease_survives_everything():
+    server = Server().bind(_51=seconds(0xFFFFFFFF))
+    stop_for(server, 10**9, counted=False)
+    assert server.state == dhcp.BOUND
+
+
 def test_options_58_and_59_give_the_times():
     server = Server().bind(_51=seconds(3600), _58=seconds(600), _59=seconds(1200))
     start = server.station.world.time

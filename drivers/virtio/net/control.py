@@ -11,6 +11,7 @@ one chain each, of what the device reads and the byte in which it answers:
     nic.set_groups(macs)  hand over broadcasts, what is for our MAC, and these multicast MACs; None:
                           every frame on the wire, as without this page
     nic.on_announce       slot, called when the machine has been moved to another place of its link
+    nic.on_return         slot, called with the seconds that it was away (runtime/absence.py)
 
 Without it (in images that do not ask for it: tools/image/cloud.py) the device hands over everything
 there is on the wire, and whoever moves the machine speaks for it.
@@ -28,6 +29,7 @@ from micropython import const
 from drivers.virtio import device
 from drivers.virtio.net import CONFIG_STATUS
 from drivers.virtio.virtqueue import NEXT, NO_INTERRUPT, WRITE, Virtqueue
+from runtime import absence, machine
 from runtime.mmio import load16, store16, store32
 
 # Features, 5.1.3.
@@ -70,6 +72,7 @@ class Control:
     def live(self):
         self.busy = False
         self.commands = []
+        absence.look(machine.current)
         if self.has(QUEUE):
             if not self.controls:
                 self.add_queue()
@@ -117,6 +120,7 @@ class Control:
         if self.has(ANNOUNCE) and self.has_status:
             status = self.transport.read_config(CONFIG_STATUS, 1, 2)[0]
             if status & HAS_TO_ANNOUNCE:
+                absence.look(machine.current)
                 self.on_announce()
                 self.order(ANNOUNCED, b"")
 

@@ -1,0 +1,32 @@
+"""Absence: the machine was paused, or lay in a file, and the world has gone on.
+
+Its own clock stands still meanwhile on every hypervisor but KVM with a bare TSC (where timers are
+late instead); the clock on the battery goes on.  So the difference of the two tells, to a second.
+
+    look(machine) -> seconds    to be called when there is a reason: the device asks for an
+                                announcement, the agent sets the time; who has to know is told:
+                                nic.on_return(seconds)
+
+In images with drivers/virtio/net/control.py.  Neighbours: net/presence.py, the guest agent.
+Left out: a pause that nobody tells us of is noticed when the next such reason comes.
+"""
+
+import metal
+
+LEAST = 3  # seconds; both clocks are read to a second
+before = None  # the difference when we looked last
+
+
+def look(machine):
+    global before
+    now = metal.time() - metal.uptime_ms() // 1000
+    away = 0 if before is None else now - before
+    before = now
+    if away < LEAST:
+        return 0
+    machine.log.info("back after %d s away", away)
+    for nic in machine.nics:
+        told = getattr(nic, "on_return", None)
+        if told:
+            told(away)
+    return away
