@@ -41,6 +41,8 @@ from runtime.settings import parse
 
 OURS = "opt/org.importos/"
 FILES = OURS + "file/"
+WANTED = {name: OURS + name for name in ("settings", "user-data", "seed")}
+WANTED["tables"] = str(fw_cfg.TABLES, "utf-8")
 METADATA = "runtime.instance.metadata"  # in images with a network
 NETWORK = "runtime.instance.network"
 LABEL = 63  # of a host name
@@ -76,8 +78,9 @@ def find(machine):
     machine.instance = instance = Instance()
     log, values = machine.log, machine.settings.values
     last = parse(metal.command_line)
-    system = smbios.read(metal.memory) or smbios.System()
     items = read_fw_cfg(machine, instance)
+    system = smbios.read(metal.memory) or smbios.parse(items.get("tables", b""))
+    system = system or smbios.System()
 
     # (They may say whether to ask for metadata.)
     told = sound(log, "fw_cfg", parse(text_of(items.get("settings", b""), log)))
@@ -138,13 +141,13 @@ def sound(log, where, settings):
 
 
 def read_fw_cfg(machine, instance):
-    """{"settings": bytes, "user-data": bytes}, if they are there; the seed is used up."""
+    """Bytes by the names of WANTED, of what is there; the seed is used up."""
     found = {}
     try:
         instance.items = fw_cfg.directory()
-        for name in ("settings", "user-data", "seed"):
-            if OURS + name in instance.items:
-                found[name] = fw_cfg.read(*instance.items[OURS + name])
+        for name, path in WANTED.items():
+            if path in instance.items:
+                found[name] = fw_cfg.read(*instance.items[path])
     except ValueError as error:
         machine.log.warning("instance: fw_cfg: %s", error)
     sow(machine, found.pop("seed", b""), "fw_cfg")

@@ -9,7 +9,7 @@ its timers, counters, packets and the slots of the nic are as before; its lease 
 `last-address`, so that the service's DHCP needs one round trip.
 
 A server that is silent, busy (5xx) or not there yet is asked again after 0.5, 1, 2 ... 8 s, for
-`metadata-wait` seconds in all (60); then the machine starts without.
+`metadata-wait` seconds in all (120); then the machine starts without.
 
 Above: runtime/instance.  Below: net/get.py.
 Left out: names in `ds=`; IPv6 (fe80::a9fe:a9fe); tokens of EC2 (IMDSv2), whose machines have no
@@ -31,8 +31,8 @@ from runtime.settings import Settings
 
 SERVER = "169.254.169.254"
 LONGEST = 0x40000  # bytes of a document
-WAIT_S = 60
-PATIENCE_MS = 5_000  # for one answer
+WAIT_S = 120
+PATIENCE_MS = 10_000  # for one answer
 FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 8_000
 GOODBYE_MS = 200

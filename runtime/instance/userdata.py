@@ -50,9 +50,15 @@ def parse(data):
 def load(text):
     """What a JSON text means, a ValueError without anything of it where it means nothing."""
     try:
-        return json.loads(text)
+        found = json.loads(text)
     except (ValueError, RuntimeError, MemoryError):  # the last two: too deep
         raise ValueError("not JSON") from None
+    # MicroPython's parser takes what ends too early; then it takes one bracket more, too.
+    try:
+        json.loads(text + "}")
+    except (ValueError, RuntimeError, MemoryError):
+        return found
+    raise ValueError("JSON that ends too early")
 
 
 def from_json(text):

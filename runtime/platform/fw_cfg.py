@@ -5,7 +5,8 @@
 QEMU docs/specs/fw_cfg: selector (port 0x510) and data (0x511); DMA (0x514: the address of a
 command, big-endian as the command is); directory (item 0x19); names of users lie below opt/.
 
-    files = directory()         {name: (selector, size)}; {} where there is no fw_cfg with DMA
+    files = directory()         {name: (selector, size)}; {} where there is no fw_cfg with DMA;
+                                of others' files only TABLES: what SMBIOS says, for the firmware
     read(*files[name])          its bytes; ValueError: it cannot be read
 
 Law: not more than ENTRIES files are looked at, and none of more than LONGEST bytes is read.
@@ -26,6 +27,7 @@ HAS_DMA = const(2)
 ENTRY = const(64)  # size, selector (16 bits, as two that are reserved), name
 ENTRIES = const(256)
 LONGEST = const(0x40000)
+TABLES = b"etc/smbios/smbios-tables"
 # The control word of a command: select, then read; afterwards 0, or ERROR.
 READ = b"\0\x0a"
 
@@ -75,7 +77,7 @@ def directory():
     files = {}
     for at in range(4, len(listing), ENTRY):
         name = listing[at + 8 : at + ENTRY].split(b"\0")[0]
-        if name.startswith(b"opt/"):
+        if name.startswith(b"opt/") or name == TABLES:
             size = int.from_bytes(listing[at : at + 4], "big")
             selector = int.from_bytes(listing[at + 4 : at + 6], "big")
             files[str(name, "utf-8")] = selector, size

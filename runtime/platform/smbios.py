@@ -4,11 +4,13 @@ DSP0134 3.7: sections 5.2.1 and 5.2.2 (entry points), 6.1.2 and 6.1.3 (structure
 strings), 7.2 (type 1, System Information).
 
     system = read(metal.memory)     None: no tables, or they are damaged
+    system = parse(data)            of the tables themselves, such as fw_cfg has them
     system.manufacturer, product, serial, family       text, "" where there is none
     system.uuid                                        "c3a4...", as Nova and libvirt write it
 
 Law: nothing outside of the tables is looked at, whatever they say, and a walk over them ends.
-Left out: every other type; the tables of UEFI, which lie elsewhere.
+Left out: every other type; the tables of UEFI, which lie elsewhere (QEMU's are in
+fw_cfg, too).
 """
 
 FIRST = 0xF0000  # where the entry point is, on a boundary of 16 bytes

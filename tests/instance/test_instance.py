@@ -53,7 +53,8 @@ class Machine:
             firmware[0x40:0x5F] = entry2(len(tables))
             hardware.add_ram(WHERE, len(tables))[:] = tables
         if files is not None:
-            FwCfg(hardware, {"opt/org.importos/" + name: data for name, data in files.items()})
+            own = {"opt/org.importos/" + name: data for name, data in files.items()}
+            FwCfg(hardware, own | {name[1:]: files[name] for name in files if name[0] == "/"})
         self.log, self.entropy = Log(), Entropy()
         self.settings = Settings(line, compiled)
         self.nics, self.disks = [Nic()], list(disks)
@@ -123,6 +124,13 @@ def test_the_firmware_says_who_this_is():
     machine = Machine(tables=system(b"QEMU"))
     assert machine.instance.id == UUID
     assert f"instance: {UUID}, no host name, nobody says more" in machine.text
+
+
+def test_what_firmware_of_another_kind_keeps_elsewhere_is_in_fw_cfg():
+    """UEFI's tables are not where a BIOS has them."""
+    files = {"/etc/smbios/smbios-tables": system(b"OpenStack Foundation")}
+    machine = Machine(files=files)
+    assert machine.instance.id == UUID
 
 
 def test_seeds_reach_the_generator_and_only_it():
