@@ -64,13 +64,14 @@ class Answer:
                 lines.append(bytes(memoryview(data)[offset : offset + size]))
             pieces = []
         date_at = len(lines[0]) + len(DATE)
-        return Ready(bytearray(b"".join(lines)), date_at, pieces, self, keep)
+        return Ready(b"".join(lines), date_at, pieces, self, keep)
 
 
 class Ready:
     """The bytes of an answer.
 
-    `head`: what is copied; `body`: the first piece of the rest, or None; `more`: others.
+    `head`: with the date in it, so another object each second in which it is sent: TCP refers to it
+    until it is acknowledged.  `body`: the first piece of the rest, or None; `more`: others.
     words, i32:
       0  SIZE  LENGTH  OFFSET   of the head; of the body and in it
       3  TOTAL                  what is taken when all is; -1 if there is something to be done then
@@ -94,16 +95,10 @@ class Ready:
         ):
             put_word(self.words, index, value)
 
-    @micropython.viper
     def set_date(self, text):
         """Write the date into the head."""
-        to = ptr8(self.head)
-        date = ptr8(text)
-        at = ptr32(self.words)[DATE_AT]
-        i = 0
-        while i < DATE_LENGTH:
-            to[at + i] = date[i]
-            i += 1
+        at = word(self.words, DATE_AT)
+        self.head = self.head[:at] + bytes(text) + self.head[at + DATE_LENGTH :]
 
     def rest(self, taken):
         """The pieces behind the first `taken` bytes."""
@@ -113,8 +108,7 @@ class Ready:
             pieces.append((self.body, word(self.words, OFFSET), word(self.words, LENGTH)))
             pieces += self.more
         if taken < size:
-            # The date of the buffer will be another one by then.
-            pieces[0] = (bytes(self.head), taken, size - taken)
+            pieces[0] = (self.head, taken, size - taken)
         else:
             taken -= size
             pieces.pop(0)

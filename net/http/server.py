@@ -53,9 +53,8 @@ FIXED = const(7)
 PAYLOAD = const(6)
 END = const(8)
 
-# Repeated from net/tcp/sendqueue.py: bytes that stay as they are; others.
+# Repeated from net/tcp/sendqueue.py: bytes that stay as they are.
 REFERENCE = const(0)
-COPY = const(1)
 
 # Repeated from session.py.
 HEAD = const(0)
@@ -263,7 +262,7 @@ class Http:
         if words[STAMP] != cells[_STAMP]:
             words[STAMP] = cells[_STAMP]
             ready.set_date(self.clock.text)
-        taken = int(self.put(connection, ready.head, 0, words[SIZE], COPY))
+        taken = int(self.put(connection, ready.head, 0, words[SIZE], REFERENCE))
         if taken == words[SIZE] and words[LENGTH] != 0:
             taken += int(self.put(connection, ready.body, words[OFFSET], words[LENGTH], REFERENCE))
         return taken

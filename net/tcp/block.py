@@ -192,3 +192,4 @@ ENDED = const(0x20)  # call on_end
 WRITABLE = const(0x40)  # call on_writable
 GONE = const(0x80)  # call on_close and forget the connection
 OVER = const(0x200)  # the connection is out of the table
+WAITS = const(0x400)  # for a chunk (tcp.py)

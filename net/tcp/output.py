@@ -71,9 +71,8 @@ ACK_NOW = const(0x2)
 _RETRANSMITS = const(7)
 _NO_PACKET = const(33)
 NOW = const(64)
+SHORT = const(92)
 MASK = const(0x3FFFFFFF)
-
-RETRY_MS = const(2)  # when there was no packet
 
 
 class Output:
@@ -82,6 +81,7 @@ class Output:
     def __init__(self, turn, segments, clock):
         self.state = turn.state
         self.count = turn.count
+        self.mark = turn.mark
         self.segments = segments
         self.emit = segments.emit
         self.acknowledge = segments.acknowledge
@@ -94,6 +94,7 @@ class Output:
         # Methods as slots: a call from viper finds them at once.
         self.send_all = self.send_all
         self.send = self.send
+        self.retry = self.retry
         self.arm = self.arm
         self.next_hole = recovery.next_hole
         self.allowed = recovery.allowed
@@ -123,7 +124,6 @@ class Output:
         ):
             self.send_all(connection)
             if state[_NO_PACKET] != short:
-                # An acknowledgement might find a packet now, and would end the wait for one.
                 return
         if block[EVENTS] & ACK_NOW or block[UNACKED] >= block[MSS] << 1:
             self.acknowledge(connection)
@@ -235,11 +235,10 @@ class Output:
 
     @micropython.viper
     def retry(self, connection):
-        """There was no packet; they come back when the device has sent some."""
-        block = ptr32(connection.block)
+        """There was no packet: another turn will look at it again, and at who is behind it."""
         state = ptr32(self.state)
-        block[ACK_AT] = (state[NOW] + RETRY_MS) & MASK
-        self.at(int(connection.index), block[ACK_AT])
+        state[SHORT] = 1
+        self.mark(connection)
 
     @micropython.viper
     def send(self, connection, offset: int, length: int, fin: int) -> int:

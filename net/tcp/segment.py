@@ -74,7 +74,6 @@ IS_IP6 = const(0x1)
 TIMESTAMPS = const(0x2)
 ECE_DUE = const(0x20)
 OUT_OF_ORDER = const(0x8000)
-STARVED = const(0x20000)
 ACK_NOW = const(0x2)
 
 # Shared words (see turn.py).
@@ -186,9 +185,7 @@ class Segments:
             value = block[RCV_NXT]
             block[LAST_ACK] = value
             block[UNACKED] = 0
-            if flags & STARVED == 0:
-                # (Else it may be the time to look for a free chunk.)
-                block[ACK_AT] = -1
+            block[ACK_AT] = -1
             block[EVENTS] &= ~ACK_NOW
         if what & RST == 0:
             window = block[RCV_SPACE] - block[HELD]

@@ -49,14 +49,15 @@ SIZE = const(2048)
 class Chunks:
     """Buffers for copies, made when they are needed and kept; at most `most`.
 
-    Those that nobody uses are `spare[:count[0]]`: a stack that viper takes from.
+    Those that nobody uses are `spare[:count[0]]`: a stack that viper takes from.  While count[1] is
+    not 0 others are before you (tcp.py, feed).
     """
 
     def __init__(self, most):
         self.most = most
         self.made = 0
         self.spare = []
-        self.count = bytearray(4)
+        self.count = bytearray(8)
         # Methods as slots: a call from viper finds them at once.
         self.take = self.take
         self.give = self.give
@@ -65,6 +66,8 @@ class Chunks:
     def take(self):
         """A buffer of CHUNK bytes, or None."""
         count = ptr32(self.count)
+        if count[1]:
+            return None
         left = count[0]
         if left == 0:
             return self.make()

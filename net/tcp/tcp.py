@@ -97,6 +97,7 @@ ENDED = const(0x20)
 WRITABLE = const(0x40)
 GONE = const(0x80)
 OVER = const(0x200)
+WAITS = const(0x400)
 
 # Shared words (see turn.py).
 _CLOSED = const(6)
@@ -105,6 +106,7 @@ _NO_CONNECTION = const(34)
 _NO_MEMORY = const(42)
 NOW = const(64)
 FRESH = const(65)
+HUNGRY = const(93)
 
 MASK = const(0x3FFFFFFF)
 RST = const(0x04)
@@ -115,7 +117,8 @@ FEWEST = const(8)  # connections, however little memory there is
 # Path MTUs that were asked for lately: rows of five words, MTU and address; then stack.changes.
 _MTUS_OF = const(160)
 FIRST_EPHEMERAL = const(49152)  # RFC 6335 section 6
-STARVED_MS = const(20)
+FEED_MS = const(50)
+EXTENTS = const(16)  # see sendqueue.py
 ECONNABORTED = const(103)
 EHOSTUNREACH = const(113)
 EADDRINUSE = const(98)
@@ -148,6 +151,8 @@ class Tcp:
         self.reserve = bytearray(TCP_RESERVE)
         self.spent = [None] * SPENT
         self.spent_count = bytearray(4)
+        self.hungry = []  # connections that wait for a chunk
+        self.meal = stack.timers.timer(self.feed)
 
         # Methods as slots: a call from viper finds them at once.
         self.over = self.over
@@ -204,6 +209,7 @@ class Tcp:
         turn.call = self.call
         turn.output = outgoing.run
         turn.wrapped = self.wrapped
+        turn.feed = self.feed
         outgoing.handshake = active.handshake
         outgoing.finishing = fin_sent
         segments.sacks = reassembly.sacks
@@ -326,13 +332,41 @@ class Tcp:
             self.clock.at(connection.index, at)
 
     def starved(self, connection):
-        """A write took less: if nothing is under way, nothing but time will make room."""
-        if self.queues.chunks.used == self.queues.chunks.most:
+        """A write took less; if it was for want of a chunk, the longest wait is ended first."""
+        block = connection.block
+        events = word(block, EVENTS)
+        if connection.queue.count() < EXTENTS and not events & WAITS:
             self.turn.count(_NO_CHUNK)
-            self.refresh()
-            at = (word(self.turn.state, NOW) + STARVED_MS) & MASK
-            put(connection.block, ACK_AT, at)
-            self.clock.at(connection.index, at)
+            put(block, EVENTS, events | WAITS)
+            self.hungry.append(connection)
+            self.still_hungry()
+
+    def still_hungry(self):
+        count = len(self.hungry)
+        put(self.turn.state, HUNGRY, count)
+        put(self.queues.chunks.count, 1, count)
+        if count and not self.meal.active:
+            # Should it be memory that is missing, no turn tells when there is some.
+            self.meal.start(FEED_MS)
+
+    def feed(self):
+        """Whoever waits for a chunk may go on, as far as there are any; others stand behind."""
+        hungry = self.hungry
+        chunks = self.queues.chunks
+        for _ in range(len(hungry)):
+            if not hungry or chunks.used == chunks.most:
+                break
+            connection = hungry.pop(0)
+            block = connection.block
+            put(block, EVENTS, word(block, EVENTS) & ~WAITS)
+            if word(block, B_FLAGS) & STARVED:
+                flag(block, STARVED, 0)
+                put(chunks.count, 1, 0)
+                connection.on_writable(connection)
+                put(chunks.count, 1, len(hungry))
+                if word(block, EVENTS) & WAITS:
+                    break  # there is none, or no memory for one
+        self.still_hungry()
 
     # The life of a connection.
 
@@ -475,6 +509,8 @@ class Tcp:
         block[GONE_AT] = -1
         block[UNACKED] = 0
         self.queues.give(connection)
+        if block[EVENTS] & WAITS:
+            self.hungry.remove(connection)
         if block[B_FLAGS] & OUT_OF_ORDER:
             self.reassembly.clear(connection)
         ptr32(self.turn.state)[_CLOSED] += 1

@@ -36,11 +36,9 @@ REASON = const(103)
 ESTABLISHED = const(4)
 FIN_WAIT_2 = const(6)
 PERSIST = const(0x2000)
-STARVED = const(0x20000)
 KEEPALIVE = const(0x4000)
 ACK_NOW = const(0x2)
 OUTPUT = const(0x4)
-WRITABLE = const(0x40)
 
 # The packet's head (see net/packet.py).
 END = const(8)
@@ -100,8 +98,6 @@ class Deadlines:
                 elif i == ACK_AT:
                     if block[UNACKED]:
                         block[EVENTS] |= ACK_NOW
-                    if block[B_FLAGS] & STARVED and block[QUEUED] == 0:
-                        block[EVENTS] |= WRITABLE
                     self.mark(connection)
                 elif i == RTX_AT:
                     self.retransmit(connection)

@@ -11,6 +11,8 @@ but on_data runs inside `receive`.
     FRESH     1: NOW is the time of this turn
     SYNS, STRANGERS     how many segments of nobody may be answered: a flood of them must not take
               the time of connections.  Each turn brings some, a quarter of what it can receive
+    SHORT     1: somebody found no packet; until the device has sent some, the others wait with him
+    HUNGRY    connections that wait for a chunk (tcp.py)
     the ring of marked connections, as indices of 16 bits, in `ring`
     SEG_...   the segment that is being looked at; nothing of it is valid after a callback
 
@@ -138,6 +140,8 @@ SEG_ACKED = const(79)  # SEG_ACK - SND_UNA
 SEG_HASH = const(80)
 SCRATCH = const(84)
 HINTED_AT = const(90)  # acknowledge.py's
+SHORT = const(92)
+HUNGRY = const(93)
 SIZE = const(384)
 
 # The block (see block.py).
@@ -148,10 +152,11 @@ OUTPUT = const(0x4)
 TO_CALL = const(0xF8)  # ACCEPTED, CONNECTED, ENDED, WRITABLE, GONE
 
 WRAPPED = const(0x20000000)
+RETRY_MS = const(1)  # when there was no packet: 64 of them are sent in less
 
 
 class Turn:
-    """Slots: soon(callback), output(connection), call(connection), wrapped()."""
+    """Slots: soon(callback), output(connection), call(connection), wrapped(), feed()."""
 
     def __init__(self, timers, registry, places):
         self.state = bytearray(SIZE)
@@ -161,11 +166,13 @@ class Turn:
         self.ring = None
         # Methods as slots of their object: a call from viper finds them at once.
         self.later = self.run
+        self.timer = timers.timer(self.run)
         self.begin = self.begin
         self.tick = self.tick
         self.soon = None
         self.output = None
         self.call = None
+        self.feed = None
         self.wrapped = None
         self.room(places)
         now = self.clock()
@@ -249,7 +256,14 @@ class Turn:
             if block[EVENTS] & TO_CALL and not self.call(connection):
                 continue
             self.output(connection)
+            if state[SHORT]:
+                break
+        if state[HUNGRY]:
+            self.feed()
         state[FRESH] = 0
-        if state[COUNT]:
+        if state[SHORT]:
+            state[SHORT] = 0
+            self.timer.start(RETRY_MS)
+        elif state[COUNT]:
             # What was marked by callbacks has a turn of its own.
             self.soon(self.later)

@@ -48,6 +48,7 @@ def test_a_thousand_connections(target):
 def test_connections_of_wrk_leave_nothing_behind(target):
     """Three rounds of all that: after TIME-WAIT and HTTP's patience every table is empty."""
     wrk(target, 1000, 2)
+    wrk(target, 100, 4, "-H", "Connection: close")
     before = target.rests(target.look(), within=150, heap=10**9)  # tables have grown
     for _ in range(3):
         wrk(target, 100, 10)
