@@ -35,6 +35,7 @@ class Legacy:
     version_1 = False
     align = 4096
     isr = 0
+    vectors = None  # not here: they would move the device configuration
 
     def __init__(self, base):
         self.base = base

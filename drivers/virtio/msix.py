@@ -48,11 +48,8 @@ class Changes:
         return False
 
 
-def use(function, transport=None):
-    """Have the device's interrupts come as messages, if it can do that; else INTx stays.
-
-    Without a transport that can: undo what a firmware may have done.
-    """
+def use(function, transport):
+    """Have the device's interrupts come as messages, if both can do that; else INTx stays."""
     offset = dict(function.capabilities()).get(CAPABILITY)
     if not offset:
         return
@@ -61,13 +58,13 @@ def use(function, transport=None):
     reachable = bar.address and not bar.io and not bar.address >> 32
     entries = function.read16(offset + CONTROL) & ENTRIES
     current = machine.current
-    wanted = transport and current.settings.get("msix") != "no"
+    wanted = transport.vectors is not None and current.settings.get("msix") != "no"
     if not current.changes and wanted:
         current.changes = Changes()
         current.loop.add(current.changes)
     line = metal.new_line() if wanted and reachable and entries else 0
     if not line:
-        function.write16(offset + CONTROL, 0)
+        function.write16(offset + CONTROL, 0)  # a firmware may have used it
         return
     function.line = line
     entry = bar.address + (table & ~7)

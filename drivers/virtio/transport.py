@@ -13,6 +13,7 @@ from drivers.virtio.modern import Modern, structures
 
 VENDOR = const(0x1AF4)
 MODERN = const(0x1040)  # plus the number of the device type
+NOWHERE = const(32)  # and above: no line of the interrupt controller
 
 
 def is_virtio(function, type, transitional):
@@ -26,15 +27,18 @@ def find(function, wanted):
     if interface:
         return interface(wanted)  # of a slot (mmio.py)
     function.enable()
+    it = None
     if wanted != "legacy":
         found, multiplier = structures(function)
         if len(found) >= 3:
-            modern = Modern(found, multiplier)
-            msix.use(function, modern)
-            return modern
-    if wanted != "modern" and function.device < MODERN:
+            it = Modern(found, multiplier)
+    if not it and wanted != "modern" and function.device < MODERN:
         bar = function.bar(0)
         if bar.io and bar.address:
-            msix.use(function)
-            return Legacy(bar.address)
+            it = Legacy(bar.address)
+    if it:
+        msix.use(function, it)
+        if not 0 < function.line < NOWHERE:
+            raise DeviceError("its interrupt is routed nowhere")
+        return it
     raise DeviceError(f"no {wanted or 'usable'} interface: registers above 4 GiB, or nowhere")

@@ -155,6 +155,18 @@ def test_when_lines_run_out_devices_share_the_old_ones():
     assert [device.enabled for device in devices] == [True, False, False, False]
 
 
+@pytest.mark.parametrize("line", [0, 255])
+@pytest.mark.parametrize("modern", [True, False])
+def test_a_device_whose_interrupt_nobody_has_routed_needs_messages(line, modern):
+    world = World()
+    device = MessageNet(world.hardware, line=line, modern=modern)
+    NetDevice(world.hardware, line=line, modern=modern, slot=4)
+    world.start()
+    assert len(world.machine.nics) == modern
+    assert "00:04.0: its interrupt is routed nowhere" in world.log
+    assert answers(world, device) if modern else "00:03.0: its interrupt" in world.log
+
+
 def test_a_device_without_room_for_a_vector_is_left_alone():
     world = World()
     device = MessageNet(world.hardware, room=1)

@@ -5,14 +5,14 @@ import pytest
 from tests.support import load
 from tests.support.instructions import Lab
 from tests.vm.conftest import ADDRESS
-from tests.vm.test_network import bursts
+from tests.vm.test_network import WAYS, bursts
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(7200)]
 
 
-@pytest.mark.parametrize("virtio", ["legacy", "modern", "transitional"])
-def test_a_million_bursts_of_20_datagrams_lose_no_wake_up(image, network, virtio):
-    bursts(image, network, virtio, 1_000_000, timeout=7200)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_million_bursts_of_20_datagrams_lose_no_wake_up(image, network, way):
+    bursts(image, network, way, 1_000_000, timeout=7200)
 
 
 def test_ten_million_queries_are_all_answered(image):
