@@ -54,6 +54,7 @@ extern uintptr_t mark_stack_size;
 #define MICROPY_ENABLE_EXTERNAL_IMPORT    (1)
 #define MICROPY_ENABLE_SOURCE_LINE        (1)
 #define MICROPY_MODULE_ATTR_DELEGATION    (1)
+#define MICROPY_QSTR_BYTES_IN_HASH        (1) // 2,600 bytes of an image; no dictionary is longer
 
 // The compiler, and what only makes sense with it
 #define MICROPY_ENABLE_COMPILER         (IMPORTOS_DEVELOPMENT)
