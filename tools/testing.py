@@ -58,6 +58,26 @@ RUNG_PACKAGES = {
         "python3-glance": "the image service of OpenStack",
         "python3-keystone": "its users and passwords",
     },
+    "openstack": {
+        "conntrack": "what Neutron's security groups are made of",
+        "ebtables": "what they are made of, too",
+        "genisoimage": "config drives",
+        "haproxy": "metadata",
+        "ipset": "sets of addresses in security groups",
+        "iptables": "security groups",
+        "libvirt-clients": "what a look at libvirt needs",
+        "libvirt-daemon": "libvirt, for Nova",
+        "libvirt-daemon-driver-qemu": "its driver for QEMU",
+        "mariadb-server-core": "the services' database",
+        "python3-glance": "images",
+        "python3-heat": "the engine that takes our templates",
+        "python3-keystone": "users and passwords",
+        "python3-libvirt": "libvirt, for Nova",
+        "python3-neutron": "networks",
+        "python3-nova": "servers",
+        "python3-placement": "what hosts have",
+        "rabbitmq-server": "messages between the services",
+    },
     "libvirt": {
         "libvirt-clients": "virsh",
         "libvirt-daemon": "libvirtd and virtlogd, in namespaces of their own",
@@ -77,25 +97,26 @@ RUNGS = {
     "vm": "virtual machines: every way to boot, devices, floods, stops",
     "glance": "the image service of a real OpenStack, and what is uploaded to it",
     "libvirt": "two real libvirts: deployment, lifecycle, guest agent, live migration",
+    "openstack": "a whole OpenStack, and our machines in it: 15 minutes",
     "suite": "MicroPython's own tests in the machine",
     "stress": "the full length of the floods and bursts",
 }
 # Those that are run when they are named.
-NAMED = ("libvirt", "stress")
+NAMED = ("libvirt", "openstack", "stress")
 DEFAULT = [rung for rung in RUNGS if rung not in NAMED]
 
 USAGE = """\
 usage: importos test [RUNG | PATH | -OPTION ...]
 
-Run the tests: those of some rungs, or what a path names; without any, all rungs but libvirt and
-stress.
+Run the tests: those of some rungs, or what a path names; without any, all rungs but libvirt,
+openstack and stress.
 """
 NOTES = """\
 Options are pytest's: ./importos test unit -k udp; ./importos test tests/net/test_udp.py -x"""
 
 # These load the machine so much that others would suffer, or share what takes long to come up:
 # after them, with so many processes.
-ALONE = {"glance": "1", "libvirt": "1", "suite": "2", "stress": "1"}
+ALONE = {"glance": "1", "libvirt": "1", "openstack": "1", "suite": "2", "stress": "1"}
 
 
 NO_TESTS = 5  # pytest's exit status when nothing was selected

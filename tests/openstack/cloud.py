@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.openstack import (
@@ -30,15 +31,22 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 IMPORTOS = ROOT / "importos"
 
 
+JOURNAL = ROOT / "build" / "openstack.log"
+
+
 class Cloud:
-    """`run` is ./importos with this cloud in its clouds.yaml."""
+    """`run` is ./importos with this cloud in its clouds.yaml.  What was done and said is written to
+    JOURNAL: the log of a run.
+    """
 
     OFFERED = ("identity", "image")
 
     def __init__(self):
         self.realm = Realm()
         self.folder = Path(tempfile.mkdtemp(prefix="importos-cloud-"))
+        self.folder.chmod(0o755)  # dnsmasq reads it again when it is nobody
         self.services = base.Services(self.realm, self.folder)
+        self.journal = JOURNAL.open("w")
         self.clouds = self.folder / "clouds.yaml"
         self.clouds.write_text(json.dumps({"clouds": {"test": credentials()}}))
         try:
@@ -48,6 +56,8 @@ class Cloud:
                 signal.sigwait({signal.SIGTERM})
             self.close()
             raise
+        for seconds, text in self.services.times:
+            self.note(f"{seconds:7.1f} s  {text}")
 
     def up(self):
         keystone = identity.begin(self.services, self.OFFERED)
@@ -65,7 +75,20 @@ class Cloud:
     def run(self, *words, timeout=300, cloud="test"):
         """./importos, as a user types it; returns subprocess's result."""
         environment = self.environment() | ({"OS_CLOUD": cloud} if cloud else {})
-        return self.realm.client(IMPORTOS, *words, timeout=timeout, environment=environment)
+        return self.client(IMPORTOS, *words, timeout=timeout, environment=environment)
+
+    def client(self, program, *words, **more):
+        """Run a client of the cloud, or of a machine in it."""
+        line = " ".join(map(str, ("./importos" if program == IMPORTOS else program, *words)))
+        done = self.realm.client(program, *words, **more)
+        self.note(f"$ {line}\n{done.stdout}{done.stderr}".rstrip())
+        return done
+
+    def note(self, text):
+        """A line, or several, for the log of this run."""
+        print(text)
+        self.journal.write(f"[{time.monotonic() - self.services.began:7.1f}] {text}\n")
+        self.journal.flush()
 
     def sdk(self, cloud="test"):
         """openstacksdk's connection, for calls on threads that are in the realm's network."""
@@ -79,6 +102,14 @@ class Cloud:
     def inside(self, function):
         """Call a function where the cloud is reachable."""
         return self.realm.inside(function)
+
+    def logs(self):
+        """The errors in all logs, for the message of a failure."""
+        lines = []
+        for path in sorted((self.folder / "log").iterdir()):
+            text = path.read_text(errors="replace")
+            lines += [f"{path.stem}: {line}" for line in text.splitlines() if " ERROR " in line]
+        return "\n".join(lines[-40:])
 
     def image_ids(self):
         return self.inside(lambda: {image.id for image in self.sdk().image.images()})
@@ -110,6 +141,7 @@ class Cloud:
         self.clouds.write_text(json.dumps(known))
 
     def close(self):
+        self.journal.close()
         self.realm.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -177,8 +209,6 @@ def main(arguments):
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     made = Cloud if arguments == ["glance"] else OpenStack
     with made() as cloud:
-        for seconds, text in cloud.services.times:
-            print(f"{seconds:7.1f} s  {text}")
         network = f"nsenter --net={cloud.realm.path}"
         print(f"\nOS_CLIENT_CONFIG_FILE={cloud.clouds} OS_CLOUD=test {network} ./importos ...")
         print(f"logs are in {cloud.folder}/log; Ctrl-C ends all of it", flush=True)

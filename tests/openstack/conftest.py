@@ -2,11 +2,19 @@
 
 import pytest
 
-from tests.openstack.cloud import Cloud
+from tests.openstack.cloud import Cloud, OpenStack
 
 
 @pytest.fixture(scope="session")
 def glance():
     """Keystone and Glance."""
     with Cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def openstack():
+    """All of it, and Maria, who has a project and is no admin."""
+    with OpenStack() as cloud:
+        cloud.add_user("maria", "her-own-password", "workshop")
         yield cloud
