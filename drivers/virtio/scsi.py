@@ -50,9 +50,10 @@ FLAT = const(0x40)  # a LUN of 14 bits
 OK, BAD_TARGET, RESET, BUSY = const(0), const(3), const(4), const(5)
 GOOD, CHECK_CONDITION, UNIT_BUSY, QUEUE_FULL = const(0), const(2), const(8), const(0x28)
 
-# Sense keys, SPC-4 4.5.6, and an additional code.
+# Sense keys, SPC-4 4.5.6, and additional codes (27h 07h: the host has no space left).
 NOT_READY, ILLEGAL, UNIT_ATTENTION, PROTECTED = const(2), const(5), const(6), const(7)
 MEDIUM_CHANGED, NO_MEDIUM = const(0x28), const(0x3A)
+NO_SPACE, NO_SPACE_NOW = const(0x27), const(7)
 
 TEST_UNIT_READY, INQUIRY, READ_CAPACITY = const(0x00), const(0x12), const(0x25)
 READ, WRITE_10, SYNCHRONIZE, REPORT_LUNS = const(0x28), const(0x2A), const(0x35), const(0xA0)
@@ -63,7 +64,7 @@ PATIENCE_MS = const(2000)
 UNITS = const(16)  # of one target that are looked at
 MOST_BLOCKS = const(0xFFFF)
 EIO, ENXIO, EBUSY = const(5), const(6), const(16)
-EROFS, EOPNOTSUPP, ENOMEDIUM = const(30), const(95), const(123)
+ENOSPC, EROFS, EOPNOTSUPP, ENOMEDIUM = const(28), const(30), const(95), const(123)
 
 
 def probe(machine, function, arena):
@@ -242,13 +243,15 @@ def judge(response):
         return EIO if status else 0
     sense = response[12:]
     # SPC-4, 4.5.2 (descriptors) and 4.5.3 (fixed).
-    key, code = (sense[1], sense[2]) if sense[0] & 0x7F >= 0x72 else (sense[2], sense[12])
-    key &= 15
+    at, more = (1, 2) if sense[0] & 0x7F >= 0x72 else (2, 12)
+    key, code = sense[at] & 15, sense[more]
     if key == UNIT_ATTENTION:
         return EIO if code == MEDIUM_CHANGED else EBUSY
     if key == NOT_READY:
         return ENOMEDIUM if code == NO_MEDIUM else EBUSY
-    return {PROTECTED: EROFS, ILLEGAL: EOPNOTSUPP}.get(key, EIO)
+    if key == PROTECTED:
+        return ENOSPC if code == NO_SPACE and sense[more + 1] == NO_SPACE_NOW else EROFS
+    return EOPNOTSUPP if key == ILLEGAL else EIO
 
 
 def units(answer):
