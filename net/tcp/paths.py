@@ -1,7 +1,7 @@
 """Path MTUs and bad news: how long segments may be, and what ICMP says about them; good news, too.
 
-RFC 1191, 8201; RFC 6691 (options count); RFC 5927 (what to believe); RFC 1122 4.2.3.9; RFC 4861
-7.3.1 (what arrives).
+RFC 1191, 8201; RFC 8899 4.3 (what ICMP does not say); RFC 6691 (options count); RFC 5927 (what to
+believe); RFC 1122 4.2.3.9; RFC 4861 7.3.1 (what arrives).
 """
 
 import micropython
@@ -107,6 +107,19 @@ class Paths:
         if flags & TIMESTAMPS:
             mss -= 12
         block[MSS] = mss
+
+    def narrow(self, connection):
+        """RFC 8899 4.3: after timeouts in a row, perhaps what is long gets lost and nobody says so.
+
+        What every path of IPv6 carries is tried, then what every host of IPv4 takes.
+        """
+        block = connection.block
+        for most in (1220,) if word(block, B_FLAGS) & IS_IP6 else (1220, 536):
+            if min(word(block, MSS), flight(block)) > most:
+                put(block, PEER_MSS, most)
+                self.size(connection)
+                self.count(_PATH_MTU)
+                return
 
     def forget_mtus(self):
         """Path MTUs are asked for again when a route or an address has changed."""

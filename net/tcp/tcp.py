@@ -180,7 +180,7 @@ class Tcp:
         baker = Baker(self, voice)
         strangers = Strangers(self, voice)
         fast = Fast(turn, table)
-        Deadlines(turn, table, clock, outgoing, queues, self.over)
+        deadlines = Deadlines(turn, table, clock, outgoing, queues, self.over)
 
         # Segments rise ...
         self.receive = fast.receive
@@ -200,6 +200,7 @@ class Tcp:
         arrive.over = self.over
         arrive.time_wait = text.time_wait = self.time_wait
         arrive.wait_for_fin = self.wait_for_fin
+        deadlines.narrow = paths.narrow
         half.resend = establish.resend
         half.expired = establish.forget
 

@@ -24,6 +24,7 @@ ACK_AT = const(38)
 KEEP_AT = const(39)
 GONE_AT = const(40)
 RTO = const(43)
+BACKOFF = const(44)
 EPOCH = const(56)
 USER_TIMEOUT = const(80)
 KEEP_IDLE = const(81)
@@ -58,6 +59,7 @@ FRESH = const(65)
 MASK = const(0x3FFFFFFF)
 HALF = const(0x20000000)
 DEAF_MS = const(1000)
+BLACK_HOLE = const(3)  # timeouts in a row
 ETIMEDOUT = const(110)
 
 
@@ -74,6 +76,7 @@ class Deadlines:
         self.segments = output.segments
         self.over = over
         self.none = None
+        self.narrow = None
         clock.due = self.due
 
     @micropython.viper
@@ -156,6 +159,8 @@ class Deadlines:
         elif flight(block):
             self.count(_TIMEOUTS)
             recovery.timed_out(block, now)
+            if word(block, BACKOFF) % BLACK_HOLE == 0:
+                self.narrow(connection)
             self.mark(connection)
         else:
             return

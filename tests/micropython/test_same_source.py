@@ -71,6 +71,7 @@ MODULES = [
     "tcp/test_rfc6582.py",
     "tcp/test_rfc6675.py",
     "tcp/test_rfc7323.py",
+    "tcp/test_rfc8899.py",
     "tcp/test_rfc9293.py",
     "tcp/test_rfc9293_close.py",
     "tcp/test_rfc9293_flow.py",
