@@ -71,6 +71,9 @@ def test_pieces_of_any_size(good, cuts):
         OK + b"Content-Length: 5_0\r\n\r\nhello",
         OK + b"Content-Length: 5, 6\r\n\r\nhello",
         OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        OK + b"Content-Length: 1a\r\n\r\n" + b"x" * 26,
+        OK + b"Content-Length: 0000000000005\r\n\r\nhello",
         OK + b"Content-Length:\r\n\r\nhello",
         OK + b"Content-Length: 1001\r\n\r\n",
         OK + b"Content-Length: 99999999999999999999\r\n\r\n",
@@ -156,7 +159,8 @@ class Scene:
 
 def test_a_request_and_its_answer():
     scene = Scene(OK + b"Content-Length: 5\r\n\r\nhello")
-    scene.get()
+    get = scene.get(ms=1000)
+    assert not get.timer.active
     assert scene.heard == b"GET /a/b HTTP/1.1\r\nHost: meta\r\nConnection: close\r\n\r\n"
     assert scene.answers == [(200, b"hello", "")]
     assert scene.empty()

@@ -84,6 +84,7 @@ def test_texts_are_fit_for_a_log():
         b"",
         b"_SM_" + bytes(27),
         entry2(100)[:20] + b"\1" + entry2(100)[21:],
+        entry2(100)[:21] + bytes([entry2(100)[21] ^ 1]) + entry2(100)[22:],
         entry3(100)[:7] + b"\1" + entry3(100)[8:],
         entry3(100, 1 << 32),
         entry3(100, 0),

@@ -96,6 +96,32 @@ def test_a_chain_of_clusters_that_is_a_ring(images):
     assert disk.fetched < 3 * len(FILES) * (LONGEST + DIRECTORY) // 512
 
 
+@pytest.mark.parametrize("next", [0, 1, 0xFFF0])
+def test_a_chain_that_leads_out_of_the_file_system(images, next):
+    data = images["fat16"]
+    volume = find(Disk(data))
+    start = next(place for name, place in volume.entries(volume.root) if name == LONG).start
+    record = data.index(
+        start.to_bytes(2, "little") + len(FILES[LONG]).to_bytes(4, "little"), volume.fixed
+    )
+    if next:
+        data = poke(data, record, next.to_bytes(2, "little"))
+    else:
+        data = poke(data, record + 2, (5000).to_bytes(4, "little"))  # longer than its chain
+    with pytest.raises(ValueError):
+        find(Disk(data)).read(LONG)
+
+
+def test_the_upper_half_of_a_cluster_of_fat32(images):
+    data = images["fat32"]
+    volume = find(Disk(data))
+    start = next(place for name, place in volume.entries(volume.root) if name == LONG).start
+    low = start.to_bytes(2, "little") + len(FILES[LONG]).to_bytes(4, "little")
+    data = poke(data, data.index(low, volume.data) - 6, b"\1\0")
+    assert volume.clusters > 0x10000 + start
+    assert find(Disk(data)).read(LONG) == bytes(4)
+
+
 def test_a_directory_that_is_its_own_child():
     data = iso({"a/b": b"x"}, "cidata", False, True)
     volume = find(Disk(data))
