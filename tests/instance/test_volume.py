@@ -96,16 +96,16 @@ def test_a_chain_of_clusters_that_is_a_ring(images):
     assert disk.fetched < 3 * len(FILES) * (LONGEST + DIRECTORY) // 512
 
 
-@pytest.mark.parametrize("next", [0, 1, 0xFFF0])
-def test_a_chain_that_leads_out_of_the_file_system(images, next):
+@pytest.mark.parametrize("cluster", [0, 1, 0xFFF0])
+def test_a_chain_that_leads_out_of_the_file_system(images, cluster):
     data = images["fat16"]
     volume = find(Disk(data))
     start = next(place for name, place in volume.entries(volume.root) if name == LONG).start
     record = data.index(
         start.to_bytes(2, "little") + len(FILES[LONG]).to_bytes(4, "little"), volume.fixed
     )
-    if next:
-        data = poke(data, record, next.to_bytes(2, "little"))
+    if cluster:
+        data = poke(data, record, cluster.to_bytes(2, "little"))
     else:
         data = poke(data, record + 2, (5000).to_bytes(4, "little"))  # longer than its chain
     with pytest.raises(ValueError):
