@@ -220,7 +220,9 @@ class Output:
             if flags & TIMESTAMPS == 0:
                 self.sent(block_, state[NOW])
             if block[RTX_AT] < 0:
-                self.arm(connection)
+                # As `arm` does.
+                block[RTX_AT] = (state[NOW] + block[RTO]) & MASK
+                self.at(int(connection.index), block[RTX_AT])
             if fin:
                 self.finishing(connection.block)
                 return

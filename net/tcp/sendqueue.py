@@ -25,7 +25,7 @@ from net.config import TCP_CHUNKS
 EXTENTS = const(16)
 CHUNK = const(2048)
 # Shorter pieces of bytes are copied into the packet: a descriptor costs the device more.
-WORTH_A_PIECE = const(256)
+WORTH_A_PIECE = const(128)
 
 # Words of `spans`.
 _COUNT = const(0)
