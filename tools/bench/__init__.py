@@ -52,6 +52,8 @@ ROWS = (
     Row("http", "HTTP page, keep-alive, guest instructions", "insn", 35_000, 15_000),
     Row("http-connect", "new connection, HTTP page, close", "insn", 150_000, 60_000),
     Row("http-heap", "heap bytes allocated per HTTP request", "bytes", 0, 0),
+    Row("formats", "build of all formats of dns, a setting changed", "s", 10, 3),
+    Row("qcow2", "file size of dns.qcow2", "bytes", 200_000, 120_000),
     Row("http-size", "http.img without the site", "bytes", 200_000, 150_000),
     Row("busy-ping", "ping while a callback computes, 99th percentile", "ms", 20, 2),
     Row("busy-connect", "new connection meanwhile, 99th percentile", "ms", 20, 2),

@@ -96,7 +96,8 @@ def remove_old(folder, names):
     """Remove what a former build left in formats that this one did not make, unless it is of the
     same image: a folder never has two machines.
     """
-    current = (folder / f"{folder.name}.img").stat().st_mtime_ns
+    raw = folder / f"{folder.name}.img"
+    current = raw.stat().st_mtime_ns if raw.is_file() else 0
     for name in FORMATS.keys() - set(names):
         for file in FORMATS[name].files(folder.name):
             path = folder / file
