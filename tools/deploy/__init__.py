@@ -24,10 +24,11 @@ READY_TIMEOUT, STOP_TIMEOUT = 300, 60  # seconds
 
 def providers():
     """{name: class}."""
+    from tools.deploy.kubevirt import KubeVirt
     from tools.deploy.libvirt import Libvirt
     from tools.deploy.openstack import OpenStack
 
-    return {provider.NAME: provider for provider in (OpenStack, Libvirt)}
+    return {provider.NAME: provider for provider in (OpenStack, Libvirt, KubeVirt)}
 
 
 def builds(command):
