@@ -88,6 +88,7 @@ def find_devices(machine, console=True):
         reach.lower(functions)
     mmio = find("drivers.virtio.mmio")
     if mmio:
+        switches += mmio.switches(machine, functions)
         functions += mmio.slots(machine, functions)
     switches += power.find(functions, machine)
     for switch in switches:

@@ -31,6 +31,7 @@ import micropython
 from micropython import const
 
 from drivers.virtio.device import DeviceError
+from runtime.platform import ged
 from runtime.mmio import load8, load16, load32, store32
 
 MAGIC = const(0x74726976)
@@ -79,10 +80,19 @@ def slots(machine, functions):
     if not found and not functions:
         # Where the interrupts arrive depends on ACPI and the number of I/O APICs: one of these.
         found = [Slot(FIRST + APART * i, (24 + i, 16 + i, 5 + i)) for i in range(SLOTS)]
-    found = [slot for slot in found if slot.device > Slot.EMPTY]
-    if found and metal.in8(PIC_MASKS) == 0xFF:
-        route(SERIAL_PIN, SERIAL_VECTOR)  # no 8259: its mask would have the serial line open
-    return found
+    return [slot for slot in found if slot.device > Slot.EMPTY]
+
+
+def switches(machine, functions):
+    """The power button of a machine without PCI `functions`; also the serial line comes this way
+    if there is no 8259, whose mask would have it open.
+    """
+    if functions:
+        return []
+    if metal.in8(PIC_MASKS) == 0xFF:
+        route(SERIAL_PIN, SERIAL_VECTOR)
+    line = metal.new_line()
+    return [ged.Button(line, machine)] if route(ged.PIN, VECTORS + line) else []
 
 
 def route(pin, vector):
@@ -187,6 +197,9 @@ class Mmio:
             store32(base + offset, address)
             store32(base + offset + 4, 0)
         store32(base + QUEUE_READY, 1)
+
+    def write_config(self, offset, value):
+        store32(self.base + CONFIG + offset, value)
 
     def read_config(self, offset, count, width):
         # 2.5.3: read until two readings agree, which needs no generation and serves both versions.

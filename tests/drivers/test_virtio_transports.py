@@ -47,6 +47,8 @@ class World:
             log, Settings(command_line), Registry(), timers, loop, Random(b"7"), metal.uptime_ms
         )
         functions = pci.scan()
+        for switch in mmio.switches(self.machine, functions):
+            loop.add(switch)
         functions += mmio.slots(self.machine, functions)
         arena = Arena(*metal.arena())
         for function in functions:
@@ -224,7 +226,7 @@ def test_two_slots_have_lines_of_their_own():
     for n in range(2):
         MmioNet(world.hardware, ioapic, 0xD0000000 + n * 0x1000, 5 + n)
     world.start()
-    assert [nic.line for nic in world.machine.nics] == [17, 18]
+    assert [nic.line for nic in world.machine.nics] == [18, 19]
     assert [nic.name for nic in world.machine.nics] == ["eth0", "eth1"]
 
 
@@ -284,6 +286,33 @@ def test_without_an_8259_the_serial_line_arrives_by_the_io_apic():
     MmioNet(world.hardware, ioapic)
     world.start()
     assert ioapic.redirection[4] == 64  # port/cpu/vectors.S
+
+
+class EventDevice:
+    """ACPI's, of a microvm."""
+
+    def __init__(self, world):
+        self.events = 4
+        world.hardware.add_registers(0xFEA00000, self, 0x300)
+
+    def load(self, offset, size):
+        assert (offset, size) == (0, 4)
+        events, self.events = self.events, 0
+        return events
+
+
+def test_the_power_button_of_a_microvm():
+    world = World()
+    ioapic = IoApic(world.hardware, 0xFEC00000)
+    MmioNet(world.hardware, ioapic)
+    events = EventDevice(world)
+    world.start()
+    assert world.hardware.poweroff == (0xFEA00200, 0x34)
+    world.run()
+    events.events = 2
+    ioapic.set(9, 1)
+    world.machine.loop.run()  # stops
+    assert "the power button is pressed" in world.log
 
 
 # Rings and features.

@@ -51,6 +51,7 @@ def serving(image, network, service="dns", options=(), **machine):
     path = folder / (f"{service}.elf" if kernel else f"{service}.img")
     with vm.Machine(path, nic=network.tap, mac=MAC, **machine) as guest:
         network.wait_for_answer(guest)
+        guest.wait_for("ready: ")
         assert dig(network, "host42.bench.example", "A") == ["10.0.0.43"]
         assert load.pings(network.namespace, ADDRESS, 1000, 200, 20) == 200
         yield guest
@@ -184,6 +185,19 @@ def test_microvm_starts_by_pvh_and_keeps_the_pace_without_a_pit(image, network):
         command_line="log=debug",
     ) as guest:
         assert "started by pvh" in guest.text
+
+
+def test_the_power_button_of_a_microvm(image, network):
+    with serving(
+        image,
+        network,
+        options=("--set", "bus=mmio"),
+        machine="microvm",
+        debug_exit=False,
+    ) as guest:
+        guest.monitor.execute("system_powerdown")
+        assert guest.wait() == 0
+        assert "dns stopped" in guest.text
 
 
 def test_an_image_without_mmio_says_what_to_do_on_a_microvm(image, network):
