@@ -102,7 +102,10 @@ def find_devices(machine, console=True):
         for function in functions if driver else ():
             device = driver.probe(machine, function, arena)
             if device:
-                machine.loop.add(device)
+                try:
+                    machine.loop.add(device)
+                except ValueError as error:
+                    machine.log.error("%s is not heard: %s", function.name, error)
     instance = find("runtime.instance")
     if instance:
         instance.find(machine)

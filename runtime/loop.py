@@ -31,7 +31,7 @@ from micropython import const
 
 BUDGET = const(64)
 LINES = const(64)  # counters in `interrupts`
-DEVICES = const(16)
+DEVICES = const(32)
 CALLBACKS = const(16)  # to begin with
 
 # `state`: words that only the loop uses.
@@ -45,8 +45,8 @@ FLUSHES = const(6)
 WAKES = const(7)  # calls of `wake`
 RARE = const(8)  # the first of the rare devices, which fill the places from the last down
 LINE = const(16)  # per device: its line
-SEEN = const(32)  # per device: the counter when it was last serviced
-WORK = const(48)  # per device: work is left
+SEEN = const(48)  # per device: the counter when it was last serviced
+WORK = const(80)  # per device: work is left
 
 TIDY_EVERY = const(64)  # sleeps between two looks at the heap
 
@@ -62,7 +62,7 @@ class Loop:
         self.timers = timers
         self.tidy = tidy
         self.seen = bytearray(4 * LINES)
-        self.state = bytearray(4 * LINES)
+        self.state = bytearray(4 * (WORK + DEVICES))
         self.services = [None] * DEVICES
         self.flushes = []
         self.callbacks = [None] * CALLBACKS
@@ -79,7 +79,7 @@ class Loop:
         state = ptr32(self.state)
         n = state[COUNT]
         if n == state[RARE]:
-            raise ValueError("the loop has room for 16 devices")
+            raise ValueError("the loop has room for 32 devices")
         if bool(getattr(device, "rare", False)):
             n = state[RARE] - 1
             state[RARE] = n

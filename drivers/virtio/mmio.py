@@ -31,8 +31,8 @@ import micropython
 from micropython import const
 
 from drivers.virtio.device import DeviceError
-from runtime.platform import ged
 from runtime.mmio import load8, load16, load32, store32
+from runtime.platform import ged
 
 MAGIC = const(0x74726976)
 VERSION = const(0x04)

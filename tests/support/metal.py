@@ -152,6 +152,8 @@ class Machine:
         for base, view in self.objects:
             if base <= address < base + len(view):
                 return view[address - base :]
+        if 0xE0000 <= address < 0x100000:
+            return memoryview(bytes(0x100000 - address))  # a firmware without tables
         if address >= 0xFE000000:
             return _Registers(self, None, width)  # the platform's: nobody is there
         raise IndexError(f"nothing lies at {address:#x}")
