@@ -38,7 +38,7 @@ LONGEST_PAUSE_MS = 8_000
 GOODBYE_MS = 200
 STEP_MS = 10
 BUSY = (0, 408, 425, 429)  # statuses, besides 5xx, after which it is worth asking again
-SLOTS = ("receive", "urgent_receive", "on_link", "on_announce")
+SLOTS = ("receive", "urgent_receive", "on_link", "on_announce", "on_return", "mtu")
 OPENSTACK = "/openstack/latest/"
 EC2 = "/latest/"
 
@@ -142,7 +142,7 @@ class Visit:
         if nic is not machine.nics[0]:
             for name in ("address", "gateway", "mtu"):
                 self.settings.values[name] = machine.settings.get(nic.name + "." + name)
-        self.slots = [(name, getattr(nic, name)) for name in SLOTS if hasattr(nic, name)]
+        self.slots = [(name, getattr(nic, name, None)) for name in SLOTS]
         self.end = machine.uptime_ms() + patience
         self.reason = "no address"
         self.answer = None
