@@ -104,7 +104,6 @@ class Interface:
 
     def link(self, up):
         """The cable: the other end may have become another one."""
-        self.stack.log.info("%s: link is %s", self.name, "up" if up else "down")
         for part in self.parts:
             part.link(up)
 

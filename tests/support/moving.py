@@ -58,12 +58,12 @@ class Bridge:
     def connect(self, port, address=ADDRESS):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         client = self.namespace.socket(family, socket.SOCK_STREAM)
-        client.settimeout(60)
+        client.settimeout(120)
         client.connect((address, port))
         return client
 
     def ask(self, word=b"?"):
-        """What the machine tells of itself: (its uptime in ms, its counters)."""
+        """What the machine tells of itself: its uptime in ms, its counters, its network."""
         control = self.namespace.socket()
         control.connect((ADDRESS, 99))
         control.settimeout(0.5)
@@ -122,7 +122,7 @@ class Listener:
                 advertised.add(socket.inet_ntop(socket.AF_INET6, frame[62:78]))
         return arp, advertised, reverse
 
-    def expect(self, moment, addresses, timeout=5):
+    def expect(self, moment, addresses, timeout=30):
         """All of these have been announced since, or are soon."""
         end = time.monotonic() + timeout
         while True:

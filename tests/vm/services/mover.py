@@ -2,7 +2,8 @@
 
 TCP 19 sends a pattern until the client says stop (any byte), and then how many bytes it were, in 8
 bytes.  TCP 9 compares what comes with the pattern; at its end it says how many bytes were right, in
-8 bytes.  TCP 7 and UDP 7 are echoes.  UDP 99 tells counters and what the clocks say.
+8 bytes.  TCP 7 and UDP 7 are echoes.  UDP 99 tells the uptime, counters, and what is known of the
+network.
 """
 
 import drivers.virtio.net.control  # noqa: F401 (as --cloud does)
@@ -28,7 +29,14 @@ def start(machine):
 
     def tell(socket, datagram):
         counters = {name: number for name, number in machine.counters().items() if number}
-        answer = repr((machine.uptime_ms(), counters)).encode()
+        known = {
+            "gateway": inet.gateway,
+            "mtu": inet.path_mtu(datagram.source),
+            "dns": inet.dns,
+            "ntp": inet.ntp,
+            "routes": inet.routes.items(),
+        }
+        answer = repr((machine.uptime_ms(), counters, known)).encode()
         socket.send_to(answer, datagram.source, datagram.source_port)
 
     inet.udp.bind(99, tell)
