@@ -19,7 +19,7 @@
 //     0x10000..0x17fff   bounce buffer for the disk, then the tables of `unpack`
 //     0x100000..         the image; behind it the payload, which its .bss and heap overwrite
 //
-// Left out: disks without LBA, UEFI (boot the ELF there), retries of failed reads.
+// Left out: disks without LBA, UEFI (tools/image/formats/efi.py), retries of failed reads.
 
 #define MAP          0x500
 #define MAP_ENTRY    24
