@@ -29,6 +29,7 @@ OPTIONS = {
     "vhdx": ["vhdx", "-o", "subformat=dynamic,block_size=1M"],
 }
 SECTOR = 512
+VHD_COOKIE = bytes.fromhex("636f6e6563746978")
 
 
 def make(name, elf, raw, targets, command_line):
@@ -65,7 +66,7 @@ def vdi(data, image):
 def vhd(data, image):
     for at in 0, len(data) - SECTOR:
         footer = data[at : at + SECTOR]
-        if footer[:8] != b"conectix":
+        if footer[:8] != VHD_COOKIE:
             raise ValueError("not a dynamic VHD")
         # Seconds since our date, which is its epoch.
         footer[24:28] = bytes(4)
