@@ -58,12 +58,15 @@ QUEUE_USED = const(0xA0)
 CONFIG = const(0x100)
 
 WORD = "virtio_mmio.device="
-SLOTS, FIRST, APART = const(24), 0xFEB00000, const(0x200)  # microvm's
+SLOTS = const(24)  # microvm's
+FIRST = 0xFEB00000
+APART = const(0x200)
 IO_APIC = 0xFEC00000  # the second: 64 KB above
 PINS = const(24)
 LOCAL_APIC_ID = 0xFEE00020
 VECTORS = const(32)  # of line 0; port/cpu/descriptors.c
-SERIAL_PIN, SERIAL_VECTOR = const(4), const(64)
+SERIAL_PIN = const(4)
+SERIAL_VECTOR = const(64)
 PIC_MASKS = const(0x21)
 
 

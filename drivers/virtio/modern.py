@@ -40,7 +40,8 @@ NOTIFY = const(2)
 ISR = const(3)
 DEVICE = const(4)
 
-QUEUES_VECTOR, CHANGE_VECTOR = const(0), const(1)  # entries of msix.py
+QUEUES_VECTOR = const(0)  # entries of msix.py
+CHANGE_VECTOR = const(1)
 
 DEVICE_SELECT = const(0)
 DEVICE_FEATURES = const(4)

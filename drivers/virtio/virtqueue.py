@@ -21,7 +21,7 @@ fixed: buffer i of a queue has descriptor i (or the pair 2i, 2i + 1) for ever, s
 list of descriptors, the ring cannot be full, and re-posting a buffer is one store of its number.
 
 Law: entries are stored before the index that publishes them; x86 keeps stores in order (2.7.13.1).
-Left out: indirect descriptors, packed rings, in-order use.
+Left out: packed rings, in-order use; requests.py has indirect descriptors.
 """
 
 import micropython

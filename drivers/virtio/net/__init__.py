@@ -17,7 +17,7 @@ The order of things that makes lost wake-ups impossible is in docs/drivers.md.
 
 Law: every frame that is not delivered or sent is counted; nothing waits, nothing is raised.
 Above: whoever fills `receive` (net/ethernet.py).  Below: virtqueue.py and a transport.
-Left out: several queue pairs, MSI-X.
+Left out: several queue pairs.
 """
 
 import metal
