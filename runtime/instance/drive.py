@@ -84,6 +84,8 @@ def find(machine):
         it, name = found["cidata"]
         drive = Drive(it, "NoCloud on " + name, machine.log)
         meta = drive.file("meta-data")
+        if drive.file("network-config") is not None:
+            machine.log.warning("instance: network-config is not read: user data has `address`")
         return Source(
             drive.where, nocloud(meta or b""), drive.file("user-data") or b"", None, drive
         )

@@ -120,6 +120,13 @@ def test_meta_data_of_nocloud(meta):
     assert (machine.instance.id, machine.settings.get("hostname")) == ("i-7", "box")
 
 
+def test_a_network_config_that_is_not_followed_is_said():
+    files = {**nocloud(b"address = '10.0.0.2/24'"), "network-config": b"version: 2"}
+    machine = Machine(disks=[Disk(iso(files, "cidata"))])
+    assert "network-config is not read" in machine.text
+    assert machine.settings.get("address") == "10.0.0.2/24"
+
+
 def test_the_firmware_says_who_this_is():
     machine = Machine(tables=system(b"QEMU"))
     assert machine.instance.id == UUID
