@@ -51,7 +51,6 @@ ANSWERS = const(8)  # control messages of ours under way; the others wait
 RECEIVES = const(2)
 TRANSMITS = const(4)
 BYTES = const(1024)
-RECOVERIES = const(8)
 # Who wants a port, if in the image (tools/image/cloud.py).
 USERS = ("runtime.instance.agent", "runtime.instance.logport")
 
@@ -89,12 +88,15 @@ def choose(offered):
     return offered & (1 << device.VERSION_1 | 1 << device.EVENT_IDX | 1 << MULTIPORT)
 
 
-class VirtioConsole:
+class VirtioConsole(device.Driver):
+    name = "virtio-console"
+    choose = staticmethod(choose)
+
     def __init__(self, machine, transport, arena, line):
         self.log = machine.log
         self.loop = machine.loop
         self.transport = transport
-        self.features = features = device.initialise(transport, choose)
+        self.features = features = device.initialise(transport, self.choose)
         self.counters = machine.counters.add(Counters("console", COUNTS, DROPS))
         if not features >> MULTIPORT & 1:
             device.fail(transport, "it has no named ports")
@@ -116,8 +118,7 @@ class VirtioConsole:
         self.queues = [self.input, self.output]
         for port in self.ports:
             self.queues += (port.input, port.output)
-        self.channel = Channel(transport, line, self.changed, *self.queues)
-        self.recoveries = 0
+        self.channel = Channel(transport, line, self.fails, *self.queues)
         for name in USERS:
             user = part(name)
             if user:
@@ -185,30 +186,13 @@ class VirtioConsole:
         elif event != CONSOLE_PORT:
             self.counters.count(_STRANGE)
 
-    # Failures.
-
-    def changed(self):
-        if self.transport.status() & device.NEEDS_RESET:
-            self.log.error("virtio-console: the device failed and asks for a reset")
-            self.loop.soon(self.recover)
-
-    def recover(self):
-        """2.1.2: begin anew; ports that are there will be told of again."""
-        self.recoveries += 1
+    def lost(self):
+        """2.1.2: ports that are there will be told of again."""
         self.waiting = []
-        try:
-            if self.recoveries > RECOVERIES:
-                raise device.DeviceError("it fails again and again")
-            if device.initialise(self.transport, choose) != self.features:
-                device.fail(self.transport, "it has other features now")
-        except device.DeviceError as error:
-            self.log.error("virtio-console: %s", error)
-            return
         for queue in self.queues:
             queue.lost()
         for port in self.ports:
             port.remove()
-        self.live()
 
 
 class Port:

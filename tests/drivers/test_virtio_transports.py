@@ -327,6 +327,14 @@ def test_rings_of_any_size(size, modern):
     assert answers(world, device, 40)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_rings_without_room_for_a_packet_are_refused(size):
+    world = World()
+    NetDevice(world.hardware, size=size)
+    world.start()
+    assert f"queues of {size} and {size} do not do" in world.log
+
+
 @pytest.mark.parametrize("size", [0, 3, 96])
 def test_a_size_that_is_no_power_of_two_is_refused(size):
     world = World()

@@ -168,6 +168,8 @@ class VirtioNet(Receive, Transmit, device.Driver):
         self.queues = receiving, sending
         receive = min(receive, receiving.size >> split)
         transmit = min(transmit, sending.size >> shift)
+        if receive < 2 or not transmit:
+            device.fail(transport, f"queues of {receiving.size} and {sending.size} do not do")
         self.receive_pool = self.make_pool(arena, name + ".receive", receive, lent=True)
         self.pool = self.make_pool(arena, name + ".transmit", transmit, self.gathers)
         self.windows = (_RX, receiving, split, self.receive_pool), (_TX, sending, shift, self.pool)
