@@ -124,6 +124,11 @@ def test_what_the_user_got_wrong(cloud, importos, words, message):
     assert not cloud.servers and not cloud.images
 
 
+def test_an_image_that_is_not_there(cloud, importos):
+    (importos.folder / "hello-cloud.qcow2").unlink()
+    assert "hello-cloud.qcow2: No such file" in one_line(importos(*DEPLOY))
+
+
 def test_user_data_that_no_cloud_takes(cloud, importos, tmp_path):
     (tmp_path / "data").write_bytes(bytes(50_000))
     assert "49,151 bytes" in one_line(importos(*DEPLOY, "--user-data", str(tmp_path / "data")))
@@ -153,6 +158,11 @@ def test_no_flavor_is_large_enough(cloud, importos):
             ("POST", "/v3/auth/tokens"),
             requests.exceptions.ConnectionError("refused: http://keystone.test/v3/auth/tokens"),
             "test: cannot connect (http://keystone.test/v3/auth/tokens)",
+        ),
+        (
+            ("POST", "/v2.1/servers"),
+            requests.exceptions.ReadTimeout("read timed out"),
+            "test: making hello: it does not answer",
         ),
         (
             ("POST", "/v3/auth/tokens"),

@@ -21,7 +21,7 @@ PORTS = {
     "network": 9696,
 }
 PATHS = {"identity": "/v3", "compute": "/v2.1"}
-PATIENCE = 120  # seconds that a service may take to come up
+PATIENCE = 400  # seconds that a service may take to come up: other tests may run beside it
 # They name things for the program that they are: chains of iptables, for instance.
 START = "import sys; sys.argv[0] = {2!r}; from {0} import {1}; sys.exit({1}())"
 

@@ -32,6 +32,7 @@ IMPORTOS = ROOT / "importos"
 
 
 JOURNAL = ROOT / "build" / "openstack.log"
+LONGEST = 40  # lines of one program in it
 
 
 class Cloud:
@@ -85,7 +86,11 @@ class Cloud:
         return done
 
     def note(self, text):
-        """A line, or several, for the log of this run."""
+        """A line, or several, for the log of this run; of very many the first and the last."""
+        lines = text.split("\n")
+        if len(lines) > LONGEST:
+            lines[LONGEST // 2 : -LONGEST // 2] = ["..."]
+        text = "\n".join(lines)
         print(text)
         self.journal.write(f"[{time.monotonic() - self.services.began:7.1f}] {text}\n")
         self.journal.flush()

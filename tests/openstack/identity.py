@@ -22,6 +22,7 @@ def catalog(services):
 
 def configure(services, offered):
     folder = services.folder / "keystone"
+    (folder / "fernet").mkdir(parents=True, mode=0o700)
     services.write("keystone/catalog", catalog(offered))
     for name in ("0", "1"):
         # What `keystone-manage fernet_setup` does, without four seconds of imports.

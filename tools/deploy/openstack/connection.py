@@ -16,7 +16,7 @@ from tools.errors import UserError
 SECRET = re.compile(r"pass|secret|token|private|key$", re.IGNORECASE)
 TOKEN = re.compile(r"\bgAAAA[A-Za-z0-9_=-]{20,}")  # Fernet, as Keystone makes them
 SHORTEST_SECRET = 4  # less would blank out ordinary words
-DEADLINE = (10, 60)  # seconds to connect, and without a byte of an answer
+TIMEOUT = 120  # seconds until an answer begins, unless clouds.yaml says api_timeout
 
 
 def add_arguments(parser):
@@ -73,9 +73,9 @@ class Cloud:
         except Exception as error:
             raise UserError(f"{self.name}: {first_line(error)}") from None
         self._secrets = set(find_secrets(region.config))
-        sdk = openstack.connection.Connection(config=region)
-        sdk.config._name = region.name
-        return sdk
+        if region.config.get("api_timeout") is None:
+            region.config["api_timeout"] = TIMEOUT
+        return openstack.connection.Connection(config=region)
 
     def log_in(self):
         """Find out now, not after a build, whether the cloud takes us."""

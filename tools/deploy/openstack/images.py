@@ -57,10 +57,13 @@ class Description:
     def __init__(self, service, path, wanted, ram):
         self.path, self.properties, self.min_ram = path, wanted, ram
         self.sha512, self.md5 = hashlib.sha512(), hashlib.md5(usedforsecurity=False)
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                self.sha512.update(piece)
-                self.md5.update(piece)
+        try:
+            with path.open("rb") as file:
+                while piece := file.read(PIECE):
+                    self.sha512.update(piece)
+                    self.md5.update(piece)
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; is it built?") from None
         told = repr((sorted(wanted.items()), ram, self.sha512.hexdigest()))
         self.version = hashlib.sha256(told.encode()).hexdigest()[:12]
         self.name = f"importos-{service}-{self.version}"
