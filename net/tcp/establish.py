@@ -163,9 +163,8 @@ class Establish:
         self.begin = tcp.turn.begin
         self.mark = tcp.turn.mark
         self.options = tcp.arrive.options
-        self.listeners = tcp.listeners
+        self.listener = tcp.listeners.get
         self.half = tcp.half
-        self.isn = tcp.isn
         self.segments = tcp.segments
         self.voice = voice
         self.out = bytearray(8)
@@ -182,6 +181,8 @@ class Establish:
         self.start_recovery = recovery.start
         self.start_congestion = congestion.start
         self.told = told
+        self.of_block = tcp.isn.of_block
+        self.half_begin = tcp.half.begin
         self.listen = self.listen
         self.answer = self.answer
         self.send_syn = self.send_syn
@@ -201,12 +202,12 @@ class Establish:
         if state[SEG_FLAGS] & (ECE | CWR) == ECE | CWR and self.tcp.ecn:
             block[B_FLAGS] |= ECN
         self.pseudo(block_)
-        self.isn.of_block(block_, state[NOW], self.out)
+        self.of_block(block_, state[NOW], self.out)
         self.number(block_, self.out)
         cells = ptr32(listener.cells)
         row = 0
         if cells[WAITING] < cells[BACKLOG]:
-            row = int(self.half.begin(block_, state[SEG_HASH], listener.port))
+            row = int(self.half_begin(block_, state[SEG_HASH], listener.port))
         if row:
             cells[WAITING] += 1
         else:
@@ -268,7 +269,7 @@ class Establish:
 
     @micropython.viper
     def forget(self, row: int):
-        listener = self.listeners.get(self.half.listener(row))
+        listener = self.listener(self.half.listener(row))
         if listener is not None:
             cells = ptr32(listener.cells)
             cells[WAITING] -= 1
@@ -286,7 +287,7 @@ class Establish:
         """The third segment: from now on it is an object."""
         tcp = self.tcp
         half = self.half
-        listener = self.listeners.get(half.listener(row))
+        listener = self.listener(half.listener(row))
         if listener is None:
             half.remove(row)
             self.voice.refuse(packet)
@@ -299,7 +300,10 @@ class Establish:
         if ptr32(block)[B_FLAGS] & SCALED:
             ptr32(block)[RCV_SCALE] = int(TCP_WINDOW_SHIFT)
         lost = int(half.tries(row))
-        self.forget(row)
+        # As `forget` does.
+        cells = ptr32(listener.cells)
+        cells[WAITING] -= 1
+        half.remove(row)
         self.welcome(packet, connection, lost)
 
     @micropython.viper

@@ -36,7 +36,7 @@ class Strangers:
         self.count = tcp.turn.count
         self.options = tcp.arrive.options
         self.may_challenge = tcp.arrive.may_challenge
-        self.listeners = tcp.listeners
+        self.listener = tcp.listeners.get
         self.half = tcp.half
         self.time = tcp.time
         self.segments = tcp.segments
@@ -67,7 +67,7 @@ class Strangers:
             state[STRANGERS] -= 1
         head = ptr16(packet.buffer)
         port = int(head[(int(head[TRANSPORT >> 1]) >> 1) + 1])
-        listener = self.listeners.get((port & 0xFF) << 8 | port >> 8)
+        listener = self.listener((port & 0xFF) << 8 | port >> 8)
         if listener is not None:
             if flags & (SYN | ACK) == SYN:
                 self.listen(packet, listener)

@@ -152,6 +152,9 @@ OUTPUT = const(0x4)
 TO_CALL = const(0xF8)  # ACCEPTED, CONNECTED, ENDED, WRITABLE, GONE
 
 WRAPPED = const(0x20000000)
+PER_TURN = const(16)
+SAVED = const(1024)
+assert (PER_TURN, SAVED) == (TCP_STRANGERS_PER_TURN, TCP_STRANGERS_SAVED)
 RETRY_MS = const(1)  # when there was no packet: 64 of them are sent in less
 
 
@@ -178,8 +181,7 @@ class Turn:
         now = self.clock()
         self.state[4 * NOW : 4 * NOW + 4] = now.to_bytes(4, "little")
         for index in (SYNS, STRANGERS):
-            saved = TCP_STRANGERS_SAVED.to_bytes(4, "little")
-            self.state[4 * index : 4 * index + 4] = saved
+            self.state[4 * index : 4 * index + 4] = SAVED.to_bytes(4, "little")
 
     def room(self, places):
         """There may be so many connections, a power of two; each is marked at most once."""
@@ -239,10 +241,10 @@ class Turn:
         if state[FRESH] == 0:
             self.tick()
         count = state[COUNT]
-        if state[SYNS] < int(TCP_STRANGERS_SAVED):
-            state[SYNS] += int(TCP_STRANGERS_PER_TURN)
-        if state[STRANGERS] < int(TCP_STRANGERS_SAVED):
-            state[STRANGERS] += int(TCP_STRANGERS_PER_TURN)
+        if state[SYNS] < SAVED:
+            state[SYNS] += PER_TURN
+        if state[STRANGERS] < SAVED:
+            state[STRANGERS] += PER_TURN
         while count:
             count -= 1
             index = int(ptr16(self.ring)[state[HEAD]])

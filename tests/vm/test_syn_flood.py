@@ -81,7 +81,7 @@ def test_connections_go_on_and_new_ones_get_in(target):
     rate = ["-i", "u200"]
     with target.connect(19) as client:
         bulk(client, 0.5)
-        assert compare(target, client, rate) > 1 / 2
+        assert compare(target, client, rate) > 2 / 5
         with Flood(target, *SYNS, *rate):
             times = sorted([visit(target) for _ in range(25)])
     print(f"new connections {1000 * times[12]:.1f} ms, at most {1000 * times[-1]:.1f} ms")
