@@ -205,3 +205,32 @@ def test_an_image_without_mmio_says_what_to_do_on_a_microvm(image, network):
         image("dns") / "dns.elf", machine="microvm", nic=network.tap, command_line=static()
     ) as guest:
         guest.wait_for("--set bus=mmio")
+
+
+@pytest.mark.parametrize("virtio", ["legacy", "modern"])
+def test_every_driver_finds_its_device_on_a_microvm(image, network, tmp_path, virtio):
+    for name in ("disk", "cd"):
+        (tmp_path / name).write_bytes(bytes(1 << 20))
+    words = f"""-device virtio-rng-device -device virtio-serial-device
+        -chardev null,id=agent
+        -device virtserialport,chardev=agent,name=org.qemu.guest_agent.0
+        -drive file={tmp_path}/disk,format=raw,if=none,id=d0 -device virtio-blk-device,drive=d0
+        -device virtio-scsi-device
+        -drive file={tmp_path}/cd,format=raw,if=none,id=d1,readonly=on -device scsi-cd,drive=d1"""
+    folder = image("echo", "--cloud", "--set", "bus=mmio")
+    with vm.Machine(
+        folder / "echo-cloud.elf",
+        machine="microvm",
+        virtio=virtio,
+        nic=network.tap,
+        mac=MAC,
+        extra=tuple(words.split()),
+        command_line=static(),
+    ) as guest:
+        guest.wait_for("port org.qemu.guest_agent.0 is open")
+        name = "mmio" if virtio == "modern" else "mmio, legacy"
+        for device in ("virtio-console", "virtio-blk", "virtio-net"):
+            assert f"{device}, {name}, " in guest.text
+        assert "disk0: virtio-blk" in guest.text and "disk1: virtio-scsi" in guest.text
+        assert "virtio-rng" in guest.text
+        assert load.pings(network.namespace, ADDRESS, 1000, 200, 20) == 200
