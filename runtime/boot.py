@@ -23,6 +23,7 @@ from runtime.timers import Timers
 # An image has a driver if it has what the driver is for.
 DRIVERS = (
     "drivers.virtio.console",
+    "drivers.virtio.balloon",
     "drivers.virtio.rng",
     "drivers.virtio.blk",
     "drivers.virtio.scsi",

@@ -12,6 +12,7 @@ A transport (legacy.py, modern.py) gives access to one device:
     queue_size(index), set_queue(queue) the device's size or 0; tell it where the queue lies
     smaller_queue(size, wanted)         the size to use where `wanted` would do
     read_config(offset, count, width)   fields of the device's configuration, read at one moment
+    write_config(offset, value)         a field of four bytes
     cause()                             read and so acknowledge the interrupt cause
     changed                             a slot: a message (msix.py) says that the configuration of
                                         the device, or its status, changed

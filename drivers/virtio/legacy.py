@@ -69,6 +69,9 @@ class Legacy:
         """The size of a legacy queue is the device's."""
         return size
 
+    def write_config(self, offset, value):
+        metal.out32(self.base + CONFIG + offset, value)
+
     def read_config(self, offset, count, width):
         # 2.5.3: without a generation counter, read until two readings agree.
         load = metal.in8 if width == 1 else metal.in16 if width == 2 else metal.in32

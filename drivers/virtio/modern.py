@@ -152,6 +152,9 @@ class Modern:
         self.attach(QUEUE_VECTOR, QUEUES_VECTOR)
         store16(common + QUEUE_ENABLE, 1)
 
+    def write_config(self, offset, value):
+        store32(self.config + offset, value)
+
     def read_config(self, offset, count, width):
         # 4.1.3.1: a field is loaded at its own width.  4.1.4.3.1: the generation tells whether the
         # configuration changed between two loads.

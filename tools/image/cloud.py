@@ -16,6 +16,7 @@ PARTS = (
     ("drivers.virtio.console", None),
     ("runtime.instance.agent", None),
     ("runtime.instance.logport", None),
+    ("drivers.virtio.balloon", None),
     ("runtime.platform.watchdog", None),
     ("runtime.platform.pvpanic", None),
     ("drivers.virtio.blk", None),

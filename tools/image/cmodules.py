@@ -41,6 +41,7 @@ MODULES = {
     "heapq": CModule("MICROPY_PY_HEAPQ", "extmod/modheapq.c", shadowed=True),
     "io": CModule("MICROPY_PY_IO", "py/modio.c", shadowed=True),
     "json": CModule("MICROPY_PY_JSON", "extmod/modjson.c", shadowed=True, requires=("io",)),
+    "lending": CModule("MICROPY_PY_LENDING", "modlending.c"),
     "math": CModule("MICROPY_PY_MATH", "py/modmath.c", features=("float",)),
     "metal": CModule(None, "modmetal.c"),
     "micropython": CModule("MICROPY_PY_MICROPYTHON", "py/modmicropython.c"),
