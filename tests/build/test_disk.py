@@ -204,7 +204,10 @@ def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
     header = disk.Header.read(data)
     first, calls = header.payload_first, header.calls_length
     assert data[510:512] == b"\x55\xaa"
-    assert data[440:510] == bytes(70), "room for signature and partitions"
+    assert data[440:446] + data[462:510] == bytes(54)
+    status, _, kind, _, start, length = disk.PARTITION.unpack_from(data, disk.TABLE)
+    assert (status, kind, start) == (0x80, 0xDA, 1)
+    assert (start + length) * 512 == len(data)
     assert (header.packet, header.loader_to, header.loader_first) == (16, 0x7E00, 1)
     assert first == header.loader_sectors + 1
     assert len(data) % disk.MEBIBYTE == 0

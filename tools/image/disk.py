@@ -36,6 +36,11 @@ PROPERTIES = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 
 # VDI, VHD and clouds count in these.
 MEBIBYTE = 1 << 20
 
+# The first entry of a partition table: status, first in CHS, type, last in CHS, first, length.
+TABLE = 446
+PARTITION = struct.Struct("<B3sB3sII")
+ACTIVE, NO_FILES, NO_CHS = 0x80, 0xDA, b"\xfe\xff\xff"
+
 
 class Header(NamedTuple):
     """What the boot sector is told: `header` in port/disk/boot.S."""
@@ -129,7 +134,18 @@ def disk_image(elf_path, loader, command_line=""):
         calls_length=calls,
         packing=packing,
     )
-    return _joined(header, loader, payload, SECTOR)
+    return _partitioned(_joined(header, loader, payload, SECTOR))
+
+
+def _partitioned(image):
+    """With a partition table: all behind the boot sector is one partition without a file system.
+
+    Clouds refuse a raw disk that has the signature of a table and none in it, and some firmware one
+    without an active partition.
+    """
+    sectors = padded(len(image)) // SECTOR - 1
+    entry = PARTITION.pack(ACTIVE, NO_CHS, NO_FILES, NO_CHS, 1, sectors)
+    return image[:TABLE] + entry + image[TABLE + len(entry) :]
 
 
 def _joined(header, loader, payload, sector):
@@ -170,7 +186,11 @@ def write_sparse(path, image):
     """Write an image, padded with a hole to whole mebibytes."""
     with open(path, "wb") as file:
         file.write(image)
-        file.truncate(-(-len(image) // MEBIBYTE) * MEBIBYTE)
+        file.truncate(padded(len(image)))
+
+
+def padded(length):
+    return -(-length // MEBIBYTE) * MEBIBYTE
 
 
 def bytes_used(path):
