@@ -45,7 +45,7 @@ def mount(machine):
     for entry in wanted.split(","):
         name, *words = entry.split(":")
         place = words.pop(0) if words else "/"
-        found = [disk for disk in machine.disks if name in (disk.name, disk.serial)]
+        found = [disk for disk in machine.disks if name == disk.name or name == disk.serial]
         strange = [word for word in words if word not in WORDS]
         if not found:
             machine.log.error("mount=%s: there is no disk %s", entry, name)

@@ -139,7 +139,9 @@ class VirtioBlk(Disk, device.Driver):
         self.take = queue.take
         self.release = queue.release
         self.send = queue.send
-        self.finished = self.answered  # bound once
+        self.finished = self.answered  # bound once, as is what else a request calls
+        self.start = self.launch
+        self.length = len
         self.buffers = [None] * queue.count
         self.calls = [None] * queue.count
         self.waiting = []
@@ -151,9 +153,9 @@ class VirtioBlk(Disk, device.Driver):
         self.configure()
         self.prepare()
         self.live()
-        self.serial = self.identify()
+        self.said = None
         self.log.info(
-            "%s: virtio-blk, %s, %d sectors, blocks of %d%s, line %d, %d requests, serial %s",
+            "%s: virtio-blk, %s, %d sectors, blocks of %d%s, line %d, %d requests",
             name,
             transport.name,
             self.sectors,
@@ -161,7 +163,6 @@ class VirtioBlk(Disk, device.Driver):
             ", read only" if self.read_only else "",
             line,
             queue.count,
-            self.serial or "none",
         )
 
     def has(self, feature):
@@ -218,12 +219,15 @@ class VirtioBlk(Disk, device.Driver):
         cells[_TABLES] = tables
         cells[_DIRECT] = shift
 
-    def identify(self):
-        """The serial number: printable characters of what the device says."""
-        buffer = bytearray(ID_BYTES)
-        if self.wait(lambda done: self.launch(_GET_ID, 0, buffer, done), PATIENCE_MS):
-            return ""
-        return "".join([chr(byte) for byte in buffer if 32 < byte < 127])
+    @property
+    def serial(self):
+        """Printable characters of what the device says; asked when somebody wants to know."""
+        if self.said is None:
+            buffer = bytearray(ID_BYTES)
+            failed = self.wait(lambda done: self.command(_GET_ID, 0, buffer, done), PATIENCE_MS)
+            kept = [chr(byte) for byte in buffer if 32 < byte < 127]
+            self.said = "" if failed else "".join(kept)
+        return self.said
 
     # Requests.
 
@@ -244,13 +248,13 @@ class VirtioBlk(Disk, device.Driver):
     @micropython.viper
     def begin_near(self, kind: int, sector: int, buffer, done):
         cells = ptr32(self.cells)
-        length = int(len(buffer))  # noqa: RUF046 (viper)
+        length = int(self.length(buffer))
         last = cells[_SECTORS] - (length >> 9)
         if length <= 0 or (length | sector << 9) & cells[_MASK] or sector < 0 or sector > last:
             self.refuse(sector, length)
         if length > cells[_LIMIT]:
             Pieces(self, kind, sector, buffer, done)
-        elif int(self.launch(kind, sector, buffer, done)) == 0:
+        elif int(self.start(kind, sector, buffer, length, done)) == 0:
             self.queue_up(self.begin, kind, sector, buffer, done)
 
     def begin_far(self, kind, sector, buffer, done):
@@ -264,7 +268,7 @@ class VirtioBlk(Disk, device.Driver):
             Pieces(self, kind, sector, buffer, done)
             return
         self.high(sector >> 32)
-        launched = self.launch(kind, sector & 0xFFFFFFFF, buffer, done)
+        launched = self.launch(kind, sector & 0xFFFFFFFF, buffer, length, done)
         self.high(0)
         if not launched:
             self.queue_up(self.begin, kind, sector, buffer, done)
@@ -274,8 +278,8 @@ class VirtioBlk(Disk, device.Driver):
         ptr32(self.cells)[_HIGH] = word
 
     @micropython.viper
-    def launch(self, kind: int, sector: int, buffer, done) -> int:
-        """Send a request, whose buffer is empty if there is no data; 0: no slot is free."""
+    def launch(self, kind: int, sector: int, buffer, length: int, done) -> int:
+        """Send a request, whose length is 0 if there is no data; 0: no slot is free."""
         slot = int(self.take())
         if slot < 0:
             return 0
@@ -289,7 +293,6 @@ class VirtioBlk(Disk, device.Driver):
         place[3] = cells[_HIGH]
         place[4] = _UNSET
         pieces = 2
-        length = int(len(buffer))  # noqa: RUF046 (viper)
         descriptor = ptr32(cells[_TABLES] + (slot << 6))
         if length:
             pieces = 3
@@ -333,7 +336,7 @@ class VirtioBlk(Disk, device.Driver):
 
     def command(self, kind, sector, buffer, done):
         """A request that is none for sectors."""
-        if not self.launch(kind, sector, buffer, done):
+        if not self.launch(kind, sector, buffer, len(buffer), done):
             self.queue_up(self.command, kind, sector, buffer, done)
 
     def flush(self, done):

@@ -47,10 +47,10 @@ class Ticking(Hardware):
 
 
 class Bench:
-    def __init__(self, ram=1 << 16, automatic=True, silent=False, **options):
+    def __init__(self, ram=1 << 16, automatic=True, **options):
         self.hardware = Ticking()
         self.hardware.add_ram(0x200000, ram)
-        self.device = BlockDevice(self.hardware, automatic=not silent, **options)
+        self.device = BlockDevice(self.hardware, **options)
         timers = Timers(metal.ticks_ms)
         self.loop = Loop(metal, timers, lambda: None)
         log = Log(metal.write, metal.uptime_ms, DEBUG)
@@ -434,8 +434,9 @@ def test_a_serial_number_is_what_can_be_printed(serial):
 
 
 def test_a_device_that_does_not_tell_its_serial_number_is_a_disk():
-    bench = Bench(silent=True)
+    bench = Bench(automatic=False)
     assert bench.disk.serial == ""
+    bench.device.automatic = True
     assert bench.disk.fetch(0, 1) == bytes(512)
 
 

@@ -55,6 +55,8 @@ ROWS = (
     Row("formats", "build of all formats of dns, a setting changed", "s", 10, 3),
     Row("qcow2", "file size of dns.qcow2", "bytes", 200_000, 120_000),
     Row("http-size", "http.img without the site", "bytes", 200_000, 150_000),
+    Row("disk-read", "block reads of 4 KB to 1 MB, guest instructions", "insn", 12_000, 4_000),
+    Row("disk-heap", "heap bytes allocated per block read", "bytes", 0, 0),
     Row("busy-ping", "ping while a callback computes, 99th percentile", "ms", 20, 2),
     Row("busy-connect", "new connection meanwhile, 99th percentile", "ms", 20, 2),
 )

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import images, load, stub, web
+from tests.support import disk_cost, images, load, stub, web
 from tests.support.bulk import MIB, SERVICE, WHOLE, Bulk
 from tests.support.instructions import ADDRESS, Lab, entry
 from tests.support.meter import Metered
@@ -29,6 +29,7 @@ def measure(name, quick=False):
     """Measure a row; those that come with it are returned, too."""
     together = {"size-zone": size, "query": cost, "ping": cost, "malformed": flood}
     together |= {"bulk-in": bulk_in, "bulk-out": bulk_out, "busy-ping": busy, "busy-connect": busy}
+    together |= {"disk-read": disk, "disk-heap": disk}
     together |= {"http-connect": http, "http-heap": http_heap, "http-size": http_size}
     return together.get(name, globals().get(name))(quick)
 
@@ -242,6 +243,23 @@ def http_heap(quick):
     count = 2000 if quick else 20_000
     with web.MeteredWeb() as metered:
         return {"http-heap": {"value": metered.allocated(count) / count}}
+
+
+def disk(quick):
+    """The dearest of all sizes and orders, one request at a time, with a callback in viper."""
+    elf = disk_cost.build()
+    spent, heap = {}, 0
+    for size in (4, 1024) if quick else disk_cost.SIZES:
+        for order in disk_cost.ORDERS:
+            functions, more = disk_cost.cost(elf, size, order, callback="viper")
+            spent[f"{size} KB {order}"] = round(sum(functions.values()))
+            heap = max(heap, more)
+    note = ", ".join(f"{what} {count:,}" for what, count in spent.items())
+    value = max(spent.values())
+    return {
+        "disk-read": {"value": value, "note": note, "all": spent},
+        "disk-heap": {"value": heap},
+    }
 
 
 def formats(quick):

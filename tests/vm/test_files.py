@@ -1,0 +1,113 @@
+"""open() on disks of QEMU: littlefs and FAT, made by the machine and by the host."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support import images, vm
+from tests.support.tools import tool
+
+pytestmark = pytest.mark.timeout(300)  # the first one builds the image
+SERVICE = str(images.ROOT / "tests" / "vm" / "services" / "files.py")
+KINDS = ("littlefs", "fat")
+
+
+@pytest.fixture(scope="session")
+def elf(image):
+    return image(SERVICE) / "files.elf"
+
+
+@pytest.fixture
+def disk(tmp_path):
+    path = tmp_path / "disk.img"
+    with path.open("wb") as file:
+        file.truncate(2 << 20)
+    return path
+
+
+def run(elf, disk, line="", device="virtio-blk-pci"):
+    node = f"driver=raw,node-name=d0,file.driver=file,file.filename={disk}"
+    extra = ("-blockdev", node, "-device", f"{device},drive=d0")
+    with vm.Machine(elf, command_line=line, extra=extra) as guest:
+        guest.wait_for("files stopped", 60)
+        assert "Traceback" not in guest.text
+        return guest.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_are_there_after_the_next_start(elf, disk, kind):
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format")
+    assert f"disk0: formatted, {kind}" in text and "count 1\n" in text
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format")  # not again
+    assert "formatted" not in text and "count 2\n" in text
+    text = run(elf, disk)  # found without being told
+    assert f"disk0: {kind} at /\n" in text and "files ['count']\ncount 3\n" in text
+
+
+@pytest.mark.parametrize("work", ["everything", "meanwhile", "full", "stopped", "imports"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_can_be_done_with_files(elf, disk, kind, work):
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format work={work}")
+    if work == "everything":
+        assert "missing 2\n" in text
+        assert 15 << 17 < int(re.search(r"room (\d+) True", text)[1]) <= 2 << 20
+    elif work == "meanwhile":
+        said = re.search(r"ticks True errors (.*)\n", text)
+        assert said and said[1] in ("[16]", "[]"), text  # EBUSY
+    elif work == "full":
+        assert "full 28\n" in text
+    elif work == "stopped":
+        assert "closed 14\n" in text
+    else:
+        assert "no stray import\n" in text and "path ['.frozen']\n" in text
+    if kind == "fat":
+        subprocess.run([tool("mdir"), "-i", disk, "-/", "::"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_formatting_by_the_service(elf, disk, block):
+    device = f"virtio-blk-pci,logical_block_size={block},physical_block_size={block}"
+    text = run(elf, disk, "mount=disk0:/:littlefs:format work=format", device)
+    assert "by <class 'VfsFat'>\n" in text and "by <class 'VfsLfs2'>\n" in text
+
+
+def test_a_disk_that_the_host_has_made(elf, disk, tmp_path):
+    subprocess.run([tool("mformat"), "-i", disk, "::"], check=True)
+    (tmp_path / "count").write_text("41")
+    subprocess.run([tool("mcopy"), "-i", disk, tmp_path / "count", "::count"], check=True)
+    assert "count 42\n" in run(elf, disk)
+    shown = subprocess.run([tool("mtype"), "-i", disk, "::count"], check=True, capture_output=True)
+    assert shown.stdout == b"42"
+
+
+def test_a_disk_with_something_on_it_is_not_formatted(elf, disk):
+    with disk.open("r+b") as file:
+        file.seek(40000)
+        file.write(b"something")
+    before = disk.read_bytes()
+    for line in ("mount=disk0:/:littlefs:format", "", "mount=no"):
+        drive = f"file={disk},format=raw,if=none,id=d0"
+        extra = ("-drive", drive, "-device", "virtio-blk-pci,drive=d0")
+        with vm.Machine(elf, command_line=line, extra=extra) as guest:
+            guest.wait_for("OSError", 20)  # nothing is mounted: listdir fails
+            said = "there is something on it: not formatted" in guest.text
+            assert said == ("format" in line)
+    assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("disk7:/", "there is no disk disk7"),
+        ("disk0:data", "expected DISK:/PATH and of littlefs, fat, format, ro, poll"),
+        ("disk0:/:ext4", "expected DISK:/PATH"),
+        ("disk0:/:fat", "littlefs: not mounted"),
+    ],
+)
+def test_a_mistake_in_the_setting_is_a_line_in_the_log(elf, disk, setting, said):
+    run(elf, disk, "mount=disk0:/:littlefs:format")
+    node = f"file={disk},format=raw,if=none,id=d0"
+    extra = ("-drive", node, "-device", "virtio-blk-pci,drive=d0")
+    with vm.Machine(elf, command_line=f"mount={setting}", extra=extra) as guest:
+        guest.wait_for(said, 20)
