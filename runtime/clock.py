@@ -6,8 +6,11 @@
     clock.slew(us)                be right in a while: run faster or slower, by SLEW_PPM at most
     clock.step(us)                be right at once
     clock.set_rate(ppb)           how much too slowly the oscillator runs, in parts of 10^9
+    clock.jumps                   how often it has jumped, because the machine had stood still
 
-Law: between two steps time only grows, and a second takes 0.999 to 1.001 s.
+Law: between two steps and jumps time only grows, and a second takes 0.999 to 1.001 s.
+A machine that is paused, saved or moved does not count the time: `rtc()` tells, which is asked when
+somebody asks the clock, and the clock jumps by as much.
 Integers of more than 31 bits are objects on the heap, so nothing on the way of a packet asks.
 Left out: leap seconds, which servers smear or repeat; time zones; writing the RTC.
 """
@@ -17,6 +20,7 @@ from micropython import const
 MILLION = const(1_000_000)
 BILLION = const(1_000_000_000)
 SLEW_PPM = const(500)
+JUMP_US = const(2_500_000)
 RATE_PPB = const(500_000)  # no oscillator is that bad
 WRAP = const(0x3FFFFFFF)
 HALF = const(0x20000000)
@@ -37,23 +41,42 @@ class Uptime:
 
 
 class Clock:
-    """`uptime_us()`: runs evenly; `wall_us`: microseconds since 1970 at this moment."""
+    """`uptime_us()`: runs evenly; `wall_us`: microseconds since 1970 at this moment.
 
-    def __init__(self, uptime_us, wall_us):
+    `rtc()`: seconds since 1970 by a clock that goes on while the machine stands still, or None.
+    """
+
+    def __init__(self, uptime_us, wall_us, rtc=None):
         self.uptime_us = uptime_us
         self.base = uptime_us()
         self.wall = wall_us  # at `base`
         self.rate = 0
         self.left = 0  # still to be slewed at `base`
         self.synchronised = False
+        self.jumps = 0
+        self.rtc = rtc
+        self.looked = self.base
+        self.ahead = rtc() * MILLION - self.base if rtc else 0
 
     def slewed(self, elapsed):
         """How much of what is left is corrected after so many microseconds."""
         most = elapsed * SLEW_PPM // MILLION
         return max(min(self.left, most), -most)
 
+    def look(self, now):
+        """Has the RTC gone on without us?  It may drift, and counts seconds."""
+        ahead = self.rtc() * MILLION - now
+        if abs(ahead - self.ahead) > JUMP_US + (now - self.looked >> 10):
+            self.wall += ahead - self.ahead
+            self.jumps += 1
+        self.ahead = ahead
+        self.looked = now
+
     def now_us(self):
-        elapsed = self.uptime_us() - self.base
+        now = self.uptime_us()
+        if self.rtc and now - self.looked >= MILLION:
+            self.look(now)
+        elapsed = now - self.base
         return self.wall + elapsed + elapsed * self.rate // BILLION + self.slewed(elapsed)
 
     def seconds(self):
@@ -95,7 +118,7 @@ try:
     import metal
 
     def sources():
-        return Uptime(metal.uptime_ms, metal.ticks_us), metal.time() * MILLION
+        return Uptime(metal.uptime_ms, metal.ticks_us), metal.time() * MILLION, metal.time
 
 except ImportError:
     # A process on Linux: its clock is as good as what we could ask for.  Where the library's time

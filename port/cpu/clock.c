@@ -20,7 +20,8 @@ enum {
     SLOW_COUNTS = 2400, // 2 ms
     WINDOW_FIRST = 10000,
     WINDOW_LAST = 30000000,
-    WINDOW_TOLD = 1000000, // how soon a migration is noticed
+    WINDOW_TOLD = 1000000,             // how soon a migration is noticed
+    LONGEST_MS = 3 * 24 * 3600 * 1000, // timers know six days ahead and six back
 };
 
 static struct {
@@ -29,6 +30,7 @@ static struct {
 } from; // where the running measurement began
 
 static uint64_t base_tsc, base_us, refine_at;
+static uint64_t last_tsc, longest; // an armed timer asks every minute: what is LONGEST is no sleep
 static uint32_t khz, multiplier, shift, window;
 static bool suspicious, pit;
 
@@ -58,6 +60,7 @@ static void set_rate(uint32_t new_khz, uint64_t tsc) {
     }
     base_tsc = tsc;
     khz = new_khz;
+    longest = (uint64_t)khz * LONGEST_MS;
     uint64_t scaled = (1000ULL << 32) / khz;
     for (shift = 0; !(scaled >> 31); shift++) {
         scaled = (1000ULL << (33 + shift)) / khz;
@@ -167,8 +170,15 @@ void clock_init(void) {
 uint64_t clock_us(void) {
     if (!khz) {
         first_measurement();
+        last_tsc = rdtsc();
     }
-    uint64_t tsc = rdtsc();
+    uint64_t tsc = rdtsc(), passed = tsc - last_tsc;
+    last_tsc = tsc;
+    if (passed > longest) { // stopped for days, or the counter is another one: no time has passed
+        base_tsc += passed;
+        from.tsc += passed;
+        refine_at += passed;
+    }
     if (tsc >= refine_at) {
         refine();
         tsc = rdtsc();

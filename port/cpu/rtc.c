@@ -8,7 +8,9 @@ enum {
     STATUS_B = 11,
     UPDATING = 0x80,
     BINARY = 4,
-    H24 = 2
+    H24 = 2,
+    LOOK_US = 1000000,
+    DRIFT_US = 2500000, // the RTC counts seconds
 };
 
 static const uint8_t registers[] = {0, 2, 4, 7, 8, 9}; // second minute hour day month year
@@ -61,10 +63,23 @@ uint64_t rtc_seconds(void) {
 }
 
 // The RTC is read when somebody first asks for the date; from there the monotonic clock goes on.
+// While a machine is paused, saved or moved the RTC goes on and that clock may not, so the RTC is
+// looked at again when somebody asks, once a second at most; what is too much for a drift is a
+// jump.
 uint64_t wall_us(void) {
-    static uint64_t boot_us;
-    if (!boot_us) {
-        boot_us = rtc_seconds() * 1000000 - clock_us();
+    static uint64_t boot_us, looked;
+    static int64_t ahead;
+    uint64_t now = clock_us();
+    if (!looked || now - looked >= LOOK_US) {
+        int64_t there = (int64_t)(rtc_seconds() * 1000000 - now), change = there - ahead;
+        int64_t drift = DRIFT_US + (int64_t)((now - looked) >> 10);
+        if (!looked) {
+            boot_us = (uint64_t)there;
+        } else if (change > drift || change < -drift) {
+            boot_us += (uint64_t)change;
+        }
+        ahead = there;
+        looked = now;
     }
-    return boot_us + clock_us();
+    return boot_us + now;
 }

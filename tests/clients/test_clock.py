@@ -99,3 +99,57 @@ def test_uptime_goes_on_where_its_parts_wrap(bias, steps):
     for step in steps:
         now += 1000 * step
         assert abs(uptime() - now) <= 1000
+
+
+class Paused:
+    """A machine whose uptime stands still while its RTC goes on."""
+
+    def __init__(self):
+        self.up = 5_000_000
+        self.world = 1_700_000_000_400_000
+
+    def clock(self):
+        return Clock(lambda: self.up, self.world, lambda: self.world // 1_000_000)
+
+    def run(self, us, drift=0):
+        self.up += us
+        self.world += us + drift
+
+    def pause(self, us):
+        self.world += us
+
+
+@pytest.mark.parametrize("pause", [4_000_000, 3_600_000_000, 86_400_000_000 * 400])
+def test_after_a_pause_the_clock_is_right_once_somebody_asks(pause):
+    machine = Paused()
+    clock = machine.clock()
+    machine.run(10_000_000)
+    assert clock.now_us() == machine.world
+    machine.pause(pause)
+    machine.run(1_000_000)
+    assert abs(clock.now_us() - machine.world) <= 1_000_000
+    assert clock.jumps == 1
+    machine.run(60_000_000)
+    assert abs(clock.now_us() - machine.world) <= 1_000_000
+    assert clock.jumps == 1
+
+
+def test_a_step_after_a_pause_is_a_step_to_the_right_time():
+    """What an agent does that is told the time after a migration."""
+    machine = Paused()
+    clock = machine.clock()
+    machine.pause(30_000_000)
+    machine.run(1_000_000)
+    clock.step(machine.world - clock.now_us())
+    machine.run(5_000_000)
+    assert clock.now_us() == machine.world
+
+
+def test_drift_is_no_jump_and_a_clock_that_was_set_stays_set():
+    machine = Paused()
+    clock = machine.clock()
+    clock.step(7_200_000_000)
+    for _ in range(1000):
+        machine.run(60_000_000, drift=12_000)
+        assert abs(clock.now_us() - 7_200_000_000 - machine.world) <= 12_000_000
+    assert clock.jumps == 0

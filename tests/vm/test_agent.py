@@ -123,3 +123,20 @@ def test_the_log_has_a_channel_of_its_own(image, network, tmp_path):
         assert copied[0].startswith("[    0.0") and "ImportOS echo, build" in copied[0]
         assert copied[1:] == lines[1:]
         assert copied[-1].endswith("echo stopped")
+
+
+def test_a_pause_is_over_and_the_time_is_right(image, network, tmp_path):
+    """The emulated counter stands still meanwhile; nobody tells the machine."""
+    channels = Channels(tmp_path, **NAMES)
+    with machine(image, network, channels) as guest:
+        wait_until_open(guest)
+        agent = Agent(channels.connect("agent"))
+        assert abs(agent("guest-get-time") / 1e9 - time.time()) < 1.5
+        guest.monitor.execute("stop")
+        time.sleep(5)
+        guest.monitor.execute("cont")
+        time.sleep(1.1)
+        assert abs(agent("guest-get-time") / 1e9 - time.time()) < 2.2
+        now = time.time_ns()
+        agent("guest-set-time", time=now)
+        assert abs(agent("guest-get-time") - time.time_ns()) < 500_000_000
