@@ -17,6 +17,8 @@ from services.dns.table import Table
 
 def choose(machine, zone):
     """The zone to serve, `zone` unless there is another one; settles `axfr`."""
+    if not machine.instance:
+        return zone  # a process, where every module can be found
     log, values = machine.log, machine.settings.values
     stream = part("services.dns.stream")
     try:
