@@ -340,6 +340,22 @@ def test_settings_that_are_read_are_known(follow):
     assert set(follow(text).settings) == {"a", "b"}
 
 
+@pytest.mark.parametrize(("bus", "there"), [(None, False), ("pci", False), ("mmio", True)])
+def test_machines_without_pci_are_for_those_who_ask(tmp_path, bus, there):
+    files = {
+        "services/main.py": "import drivers.virtio.transport" + START,
+        "drivers/virtio/transport.py": "",
+        "drivers/virtio/mmio.py": "",
+    }
+    found = Project(tmp_path, files).follow(settings={"bus": bus} if bus else {})
+    assert ("drivers.virtio.mmio" in found.frozen) == there
+
+
+def test_a_bus_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--set bus=isa: expected one of pci, mmio"):
+        Project(tmp_path, {"services/main.py": START}).follow(settings={"bus": "isa"})
+
+
 # Services.
 
 

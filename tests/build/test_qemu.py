@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,6 +60,19 @@ def test_sizes(text, size):
 def test_sizes_that_cannot_be_meant(text):
     with pytest.raises(UserError):
         qemu.memory(text)
+
+
+def test_a_microvm_needs_another_image_and_boots_from_no_disk():
+    options = SimpleNamespace(machine="microvm", disk="", memory="32M", forward=[], append="")
+    options.nic, options.drive = "", []
+    qemu.check(options)
+    assert qemu.needs(options) == ["bus=mmio"]
+    options.disk = "ide"
+    with pytest.raises(UserError, match="a microvm boots nothing but a kernel"):
+        qemu.check(options)
+    options.machine = "pc"
+    qemu.check(options)
+    assert qemu.needs(options) == []
 
 
 def test_less_memory_than_the_image_needs_is_refused():
