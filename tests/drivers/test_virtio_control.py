@@ -43,6 +43,7 @@ def bench(request):
 def no_absence(monkeypatch):
     """Each test has a machine of its own, with its own start."""
     monkeypatch.setattr(absence, "before", None)
+    monkeypatch.setattr(absence, "timer", None)
 
 
 def to(mac):
@@ -265,6 +266,15 @@ def test_who_comes_back_after_hours_asks_anew(stack, monkeypatch):
     stack.device.announce()
     run(stack)
     assert told == [7200], "it was told once"
+
+
+def test_a_clock_that_is_read_late_is_compared_again(stack, monkeypatch):
+    stack.device.announce()
+    run(stack)
+    rtc = metal.time
+    monkeypatch.setattr(metal, "time", lambda: rtc() + 60, raising=False)
+    run(stack, 2_000)
+    assert "back after 60 s away" in stack.log
 
 
 def test_who_was_moved_while_it_ran_was_not_away(stack):

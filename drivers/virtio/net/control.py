@@ -72,7 +72,7 @@ class Control:
     def live(self):
         self.busy = False
         self.commands = []
-        absence.look(machine.current)
+        absence.compare(machine.current)
         if self.has(QUEUE):
             if not self.controls:
                 self.add_queue()
