@@ -127,6 +127,13 @@ def _parser():
         help="attach to a TAP device of yours: QEMU instead of its user network, --tap instead of "
         "a device in a network namespace",
     )
+    run.add_argument(
+        "--drive",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a raw file as a disk of the machine, .iso as a CD; may be repeated",
+    )
     run.add_argument("--append", default="", metavar="TEXT", help="kernel command line")
     run.add_argument(
         "--qemu-arg", action="append", default=[], metavar="ARG", help="one more word for QEMU"

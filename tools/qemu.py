@@ -55,6 +55,7 @@ def check(options):
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
     find_tap(options)
+    drives(options.drive, options.machine)
     if options.machine == "microvm" and options.disk:
         raise UserError(f"--disk {options.disk}: a microvm boots nothing but a kernel")
 
@@ -76,6 +77,30 @@ def find_tap(options):
     return name
 
 
+def drives(files, machine):
+    """The arguments for the files that --drive names: disks, and CDs behind a SCSI adapter."""
+    words = []
+    bus = "device" if machine == "microvm" else "pci"
+    for i, file in enumerate(files):
+        if not Path(file).is_file():
+            hint = f"`truncate -s 64M {file}` makes an empty disk"
+            raise UserError(f"--drive {file}: there is no such file; {hint}")
+        name = file.replace(",", ",,")
+        node = f"driver=raw,node-name=drive{i},file.driver=file,file.filename={name}"
+        if file.lower().endswith(".iso"):
+            words += [
+                "-blockdev",
+                node + ",read-only=on",
+                "-device",
+                f"virtio-scsi-{bus},id=scsi{i}",
+            ]
+            words += ["-device", f"scsi-cd,bus=scsi{i}.0,drive=drive{i}"]
+        else:
+            words += ["-blockdev", node + ",discard=unmap"]
+            words += ["-device", f"virtio-blk-{bus},drive=drive{i}"]
+    return words
+
+
 def run(folder, options):
     """Boot what is in a build folder as the options say; returns the guest's exit status."""
     report = json.loads((folder / "report.json").read_text())
@@ -95,6 +120,7 @@ def run(folder, options):
     else:
         forwards = find_forwards(report["ports"], options.forward)
         backend = user_backend(Settings(options.append, report.get("settings")), forwards)
+    command += drives(options.drive, options.machine)
     pci = options.machine != "microvm"
     if any(row["name"] == "drivers.virtio.rng" for row in report["python"]):
         command += ["-device", "virtio-rng-pci" if pci else "virtio-rng-device"]

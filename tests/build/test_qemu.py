@@ -62,6 +62,18 @@ def test_sizes_that_cannot_be_meant(text):
         qemu.memory(text)
 
 
+def test_drives(tmp_path):
+    disk, cd = tmp_path / "a,b.img", tmp_path / "c.ISO"
+    with pytest.raises(UserError, match=r"there is no such file; `truncate -s 64M .*` makes"):
+        qemu.drives([str(disk)], "pc")
+    disk.touch()
+    cd.touch()
+    words = " ".join(qemu.drives([str(disk), str(cd)], "q35"))
+    assert "a,,b.img,discard=unmap -device virtio-blk-pci,drive=drive0" in words
+    assert "read-only=on -device virtio-scsi-pci,id=scsi1 -device scsi-cd,bus=scsi1.0" in words
+    assert "virtio-blk-device" in " ".join(qemu.drives([str(disk)], "microvm"))
+
+
 def test_a_microvm_needs_another_image_and_boots_from_no_disk():
     options = SimpleNamespace(machine="microvm", disk="", memory="32M", forward=[], append="")
     options.nic, options.drive = "", []
