@@ -12,6 +12,7 @@ from pathlib import Path
 PYTHON = ("/usr/bin/python3", "-P")  # no modules from where a script lies: ours have like names
 HERE = Path(__file__).resolve().parent
 PASSWORD = "sesame-for-tests"
+MEMBER, MEMBER_PASSWORD, PROJECT = "maria", "her-own-password", "workshop"
 REGION = "RegionOne"
 PORTS = {
     "identity": 5000,

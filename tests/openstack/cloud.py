@@ -49,7 +49,9 @@ class Cloud:
         self.services = base.Services(self.realm, self.folder)
         self.journal = JOURNAL.open("w")
         self.clouds = self.folder / "clouds.yaml"
-        self.clouds.write_text(json.dumps({"clouds": {"test": credentials()}}))
+        member = credentials(base.MEMBER, base.MEMBER_PASSWORD, base.PROJECT)
+        known = {"test": credentials(), base.MEMBER: member}
+        self.clouds.write_text(json.dumps({"clouds": known}))
         try:
             self.up()
         except BaseException:
@@ -127,23 +129,6 @@ class Cloud:
             return image
 
         return self.inside(find)
-
-    def add_user(self, name, password, project):
-        """Somebody who is no admin, with a project and an entry in clouds.yaml."""
-
-        def add():
-            identity = self.sdk().identity
-            made = identity.create_project(name=project, domain_id="default")
-            user = identity.create_user(
-                name=name, password=password, domain_id="default", default_project_id=made.id
-            )
-            role = identity.find_role("member")
-            identity.assign_project_role_to_user(made, user, role)
-
-        self.inside(add)
-        known = json.loads(self.clouds.read_text())
-        known["clouds"][name] = credentials(name, password, project)
-        self.clouds.write_text(json.dumps(known))
 
     def close(self):
         self.journal.close()

@@ -14,7 +14,6 @@ def glance():
 
 @pytest.fixture(scope="session")
 def openstack():
-    """All of it, and Maria, who has a project and is no admin."""
+    """All of it."""
     with OpenStack() as cloud:
-        cloud.add_user("maria", "her-own-password", "workshop")
         yield cloud

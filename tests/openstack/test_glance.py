@@ -82,7 +82,6 @@ def test_other_properties_make_another_image(glance, uploaded):
 
 
 def test_a_member_of_a_project_may_upload(glance, uploaded):
-    glance.add_user("maria", "her-own-password", "workshop")
     done = glance.run(*UPLOAD, cloud="maria")
     assert done.returncode == 0 and "uploaded" in done.stdout, done  # her project's, not admin's
 
