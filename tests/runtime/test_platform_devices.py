@@ -105,7 +105,7 @@ def test_it_is_left_alone_if_told(bench, words):
 
 
 def test_registers_out_of_reach_are_said(bench):
-    _, device, function = bench(watchdog="0")
+    _, _, function = bench(watchdog="0")
     watchdog.watchdog = None
     function.bar(0, 0, 16)
     guest = Guest()
