@@ -17,6 +17,8 @@ from tests.support.moving import (
     Download,
     Listener,
     Upload,
+    restore,
+    save,
 )
 from tests.support.namespace import Namespace
 from tests.vm.test_interfaces import EAST, SETTINGS, WEST, Taps, ask
@@ -132,6 +134,24 @@ def test_a_cable_is_pulled_and_plugged_in_again(bridge, elf):
     assert guest.text.count("link is down") == guest.text.count("link is up") - 1 == 2
     _, counters, _ = bridge.ask()
     assert counters["dhcp.acks"] == 3, "one for the start, one for each time that the link came up"
+
+
+@pytest.mark.stress
+def test_a_lease_runs_out_while_the_machine_is_in_a_file(elf):
+    """Two minutes are the shortest lease that dnsmasq gives."""
+    with Bridge(offloads=False) as bridge:
+        dnsmasq(bridge)
+        guest = bridge.machine(elf, 0, command_line="")
+        guest.wait_for("by DHCP")
+        save(guest, bridge.folder / "state")
+        guest.close()
+        time.sleep(125)
+        there = bridge.machine(elf, 1, incoming=True, command_line="")
+        restore(there, bridge.folder / "state")
+        there.wait_for(f"the lease of {ADDRESS} is over")
+        there.wait_for("by DHCP")
+        assert "s away" in there.text
+        assert load.pings(bridge.namespace, ADDRESS) == 1
 
 
 def filters(guest, within=5):
