@@ -21,6 +21,7 @@ KERNEL, ADDRESS = "10.0.0.1", "10.0.0.2"
 KERNEL6, ADDRESS6 = "fd00::1", "fd00::2"
 MAC = "52:54:00:12:34:56"
 STATIC = f"address={ADDRESS}/24 gateway={KERNEL} address6={ADDRESS6}/64 gateway6={KERNEL6}"
+BUFFERS = 256  # for reception
 SERVICE = str(images.ROOT / "tests" / "vm" / "services" / "target.py")
 Look = collections.namedtuple("Look", "heap tables counters")
 
@@ -49,7 +50,13 @@ class Target:
             raise
 
     def warm(self):
-        """What is made once: every service has had a client."""
+        """What is made once: every service has had a client, every buffer a frame."""
+        with self.namespace.socket() as client:
+            client.connect((ADDRESS, 7))
+            for number in range(BUFFERS + 50):
+                client.send(b"x")
+                if number % 20 == 0:
+                    time.sleep(0.01)
         for port, say in ((7, b"x"), (9, b"x"), (80, b"GET / HTTP/1.0\r\n\r\n")):
             with self.connect(port) as client:
                 client.sendall(say)
