@@ -13,7 +13,7 @@ from drivers.virtio.modern import Modern, structures
 
 VENDOR = const(0x1AF4)
 MODERN = const(0x1040)  # plus the number of the device type
-NOWHERE = const(32)  # and above: no line of the interrupt controller
+LAST_LINE = const(15)  # of the 8259 pair, which firmware routes to
 
 
 def is_virtio(function, type, transitional):
@@ -37,8 +37,10 @@ def find(function, wanted):
         if bar.io and bar.address:
             it = Legacy(bar.address)
     if it:
+        if function.line > LAST_LINE:
+            function.line = 0
         msix.use(function, it)
-        if not 0 < function.line < NOWHERE:
+        if not function.line:
             raise DeviceError("its interrupt is routed nowhere")
         return it
     raise DeviceError(f"no {wanted or 'usable'} interface: registers above 4 GiB, or nowhere")

@@ -157,7 +157,7 @@ def test_when_lines_run_out_devices_share_the_old_ones():
     assert [device.enabled for device in devices] == [True, False, False, False]
 
 
-@pytest.mark.parametrize("line", [0, 255])
+@pytest.mark.parametrize("line", [0, 16, 18, 255])
 @pytest.mark.parametrize("modern", [True, False])
 def test_a_device_whose_interrupt_nobody_has_routed_needs_messages(line, modern):
     world = World()
