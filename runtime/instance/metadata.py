@@ -54,7 +54,10 @@ def find(machine, system):
     where = seed(system.serial) or seed(f"ds={settings.get('ds', '')}")
     believe = where or system.product.startswith("OpenStack") or "Amazon" in system.manufacturer
     nics = [nic for nic in machine.nics if nic.link]
-    if wanted == "no" or not nics or not (believe or wanted == "yes"):
+    if wanted == "no" or not (believe or wanted == "yes"):
+        return None
+    if not nics:
+        machine.log.warning("instance: metadata: no network device has a link")
         return None
     host, port, path = SERVER, 80, None
     try:

@@ -120,6 +120,26 @@ def test_meta_data_of_nocloud(meta):
     assert (machine.instance.id, machine.settings.get("hostname")) == ("i-7", "box")
 
 
+@pytest.mark.parametrize(
+    ("line", "texts", "asks"),
+    [
+        ("", (b"OpenStack Foundation", b"OpenStack Nova"), True),
+        ("", (b"Amazon EC2", b""), True),
+        ("", (b"QEMU", b"Standard PC"), False),
+        ("metadata=no", (b"OpenStack Foundation", b"OpenStack Nova"), False),
+        ("metadata=yes", (b"QEMU",), True),
+        ("ds=nocloud;s=http://10.0.0.1/", (b"QEMU",), True),
+        ("ds=nocloud;s=ftp://10.0.0.1/", (b"QEMU",), False),
+    ],
+)
+def test_metadata_is_asked_for_where_there_is_reason_to_believe_in_it(
+    monkeypatch, line, texts, asks
+):
+    monkeypatch.setattr(Nic, "link", False)
+    machine = Machine(line, tables=system(*texts))
+    assert ("metadata: no network device has a link" in machine.text) == asks
+
+
 def test_a_network_config_that_is_not_followed_is_said():
     files = {**nocloud(b"address = '10.0.0.2/24'"), "network-config": b"version: 2"}
     machine = Machine(disks=[Disk(iso(files, "cidata"))])
