@@ -273,7 +273,7 @@ def test_long_requests_are_cut_to_what_the_adapter_takes():
 
 
 @given(response=st.binary(min_size=108, max_size=108), answer=st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_nothing_that_a_device_says_is_a_traceback(response, answer):
     class Liar(Unit):
         def act(self, cdb, data):

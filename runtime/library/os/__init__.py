@@ -1,8 +1,10 @@
-"""`os`: what of it makes sense in a machine with one program and no files.
+"""`os`: what of it makes sense in a machine with one program.
 
     urandom(n)    n bytes that nobody can guess; OSError where the machine has no entropy
     uname()       the names of system and machine
-In a development image also MicroPython's file systems.  Left out: environment, processes, files.
+and, in an image that uses one of them, what it does with files on a disk (docs/disks.md):
+listdir, ilistdir, stat, statvfs, mkdir, rmdir, remove, rename, chdir, getcwd, mount, umount.
+Left out: environment, processes, os.path.
 """
 
 import sys
