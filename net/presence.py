@@ -16,7 +16,8 @@ A nic that has `set_groups` is told which multicasts there are to hear whenever 
 left; what nobody here wants does not wake the machine.
 
 Above: net/stack.py.  Below: arp, discovery, igmp and mld of each family on the interface.
-Left out: a nic that a service uses without a stack hears everything.
+Left out: a nic that a service uses without a stack hears everything, unless there was a stack on it
+before (runtime/instance/metadata.py): then such a service says nic.set_groups(None).
 """
 
 ALL_NODES = b"\xff\x02" + bytes(13) + b"\x01"
