@@ -269,6 +269,8 @@ def test_list_logs_delete(cloud, importos):
     assert "hello-1" in listed and "10.0.0.7" in listed and "other" not in listed
     assert importos("logs", "openstack", "hello-2")[1] == cloud.console
     assert importos("logs", "openstack", "hello")[1].count("ready: hello") == 2
+    cloud.console = ""
+    assert "nothing on its console (active)" in importos("logs", "openstack", "hello-2")[1]
     assert "no machine or service 'other'" in one_line(importos("delete", "openstack", "other"))
     assert importos("delete", "openstack", "hello")[0] == 0
     assert list(cloud.servers) == ["x"]

@@ -122,7 +122,10 @@ def run(options, build):
         if options.command == "logs":
             if len(chosen) > 1:
                 tell(f"==> {instance.name} <==")
-            sys.stdout.write(provider.console(instance))
+            text = provider.console(instance)
+            if not text:
+                tell(f"{instance.name}: nothing on its console ({instance.state})")
+            sys.stdout.write(text)
         elif options.command == "stop":
             provider.stop(instance, options.timeout)
             tell(f"{instance.name}: off")
