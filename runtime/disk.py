@@ -3,6 +3,7 @@
     disk.name, serial       "disk0"; what the host calls it
     disk.sectors            of 512 bytes each, whatever the disk's own blocks are
     disk.block_size         bytes: requests begin and end at a multiple of it
+    disk.physical_size      what the disk itself writes at once: such requests are cheaper
     disk.read_only
 
     disk.read(sector, buffer, done)         fill the buffer from there
@@ -43,7 +44,7 @@ class Disk:
     name = ""
     serial = ""
     sectors = 0
-    block_size = 512
+    block_size = physical_size = 512
     read_only = False
     volatile = True  # has a cache that a flush empties
 

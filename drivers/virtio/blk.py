@@ -26,6 +26,7 @@ from micropython import const
 
 from drivers.virtio import device, transport
 from drivers.virtio.requests import INDIRECT, WRITE, Channel, Requests
+from drivers.virtio.spans import Spans
 from runtime.counters import Counters
 from runtime.disk import Disk, Pieces
 
@@ -61,7 +62,6 @@ CONFIG_SIZE_MAX = const(8)
 CONFIG_BLOCK_SIZE = const(20)
 CONFIG_PHYSICAL = const(24)  # log2 of logical blocks per physical one
 CONFIG_CACHE = const(32)
-CONFIG_DISCARD = const(36)  # most sectors, of most segments, alignment; then the same of zeroes
 
 # Request types, 5.2.6.
 _READ = const(0)
@@ -133,7 +133,6 @@ class VirtioBlk(Disk, device.Driver):
         self.choose = choose
         self.features = device.initialise(transport, choose)
         self.read_only = bool(self.has(READ_ONLY))
-        self.volatile = bool(self.has(FLUSH)) and not self.read_only
         self.queue = queue = Requests(transport, 0, SLOTS, 3, self.features, arena, name + ".queue")
         self.channel = Channel(transport, line, self.changed, queue)
         self.take = queue.take
@@ -155,15 +154,24 @@ class VirtioBlk(Disk, device.Driver):
         self.live()
         self.said = None
         self.log.info(
-            "%s: virtio-blk, %s, %d sectors, blocks of %d%s, line %d, %d requests",
+            "%s: virtio-blk, %s, %d sectors, blocks of %d, %s, line %d, %d requests",
             name,
             transport.name,
             self.sectors,
             self.block_size,
-            ", read only" if self.read_only else "",
+            "read only"
+            if self.read_only
+            else "with a cache"
+            if self.volatile
+            else "without a cache",
             line,
             queue.count,
         )
+
+    def nature(self):
+        if self.read_only:
+            return "read only"
+        return "with a cache" if self.volatile else "without a cache"
 
     def has(self, feature):
         return self.features >> feature & 1
@@ -176,7 +184,12 @@ class VirtioBlk(Disk, device.Driver):
         if not SMALLEST <= size <= LARGEST or size & (size - 1) or limit < size:
             text = f"blocks of {size} bytes, requests of {limit}"
             device.fail(self.transport, text)
-        self.block_size = size
+        self.block_size = self.physical_size = size
+        if self.has(TOPOLOGY):
+            self.physical_size = size << (read(CONFIG_PHYSICAL, 1, 1)[0] & 15)
+        # 5.2.6.2: there is a cache if it can be flushed, unless the field of CONFIG_WCE denies it.
+        cache = not self.has(CONFIG_WCE) or read(CONFIG_CACHE, 1, 1)[0]
+        self.volatile = bool(cache and self.has(FLUSH)) and not self.read_only
         self.longest = min(limit, _LONGEST) & -size
         self.limit(self.longest, size - 1)
         self.measure()
@@ -358,8 +371,7 @@ class VirtioBlk(Disk, device.Driver):
             raise OSError(_EOPNOTSUPP)
         if count <= 0 or sector < 0 or sector + count > self.sectors:
             self.refuse(sector, count << 9)
-        most = self.transport.read_config(CONFIG_DISCARD + (kind - _DISCARD) * 6, 1, 4)[0]
-        Spans(self, kind, sector, count, most, done)
+        Spans(self, kind, sector, count, done)
 
     # What is not every request's.
 
@@ -422,22 +434,3 @@ class VirtioBlk(Disk, device.Driver):
 
     def gone(self):
         self.end()
-
-
-class Spans:
-    """Sectors to be discarded or zeroed, as many at a time as the device likes (5.2.6)."""
-
-    def __init__(self, disk, kind, sector, count, most, done):
-        self.disk, self.kind, self.sector, self.count, self.done = disk, kind, sector, count, done
-        self.most = most & -(disk.block_size >> 9) or count
-        self.go_on(0, b"")
-
-    def go_on(self, status, _):
-        if status or not self.count:
-            self.done(status, b"")
-            return
-        some = min(self.count, self.most)
-        span = self.sector.to_bytes(8, "little") + some.to_bytes(4, "little") + bytes(4)
-        self.sector += some
-        self.count -= some
-        self.disk.command(self.kind, 0, span, self.go_on)

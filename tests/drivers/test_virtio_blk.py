@@ -327,6 +327,18 @@ def test_what_the_device_cannot_do_is_said():
     assert bench.disk.stop(100)
 
 
+def test_a_disk_without_a_cache_is_not_flushed():
+    """5.2.6.2: CONFIG_WCE and its field say so."""
+    bench = Bench(writeback=0, physical=3)
+    assert not bench.disk.volatile
+    assert bench.disk.physical_size == 4096
+    bench.disk.flush(bench.done)
+    bench.run()
+    assert bench.ends == [(0, b"")]
+    assert bench.disk.stop(100)
+    assert bench.device.flushed == 0
+
+
 def test_a_disk_of_three_terabytes():
     bench = Bench()
     sectors = 6_000_000_000

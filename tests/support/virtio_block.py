@@ -108,6 +108,8 @@ class BlockDevice(Chains):
         discard=True,
         zeroes=True,
         serial=b"disk-of-tests",
+        writeback=1,
+        physical=0,
         automatic=True,
         **options,
     ):
@@ -116,6 +118,7 @@ class BlockDevice(Chains):
         self.serial, self.automatic = serial, automatic
         self.pending, self.fail, self.said = [], {}, []
         self.flushed = 0
+        self.writeback, self.physical = writeback, physical
         features = [SEG_MAX, TOPOLOGY, WCE]
         for bit, offered in (
             (SIZE_MAX, size_max),
@@ -131,7 +134,7 @@ class BlockDevice(Chains):
 
     def configure(self, sectors, size_max=0):
         struct.pack_into("<QII4xI", self.config, 0, sectors, size_max, 254, self.block_size)
-        struct.pack_into("<BBHIB", self.config, 24, 0, 0, 1, 0, 1)
+        struct.pack_into("<BBHIB", self.config, 24, self.physical, 0, 1, 0, self.writeback)
         struct.pack_into("<IIIIIB", self.config, 36, 1 << 22, 1, 8, 1 << 22, 1, 1)
 
     def resize(self, sectors):
