@@ -165,6 +165,17 @@ def test_the_agent_answers(deploy):
     assert it.agent("guest-fsfreeze-status") == "thawed"
 
 
+def test_the_balloon_tells_and_takes(deploy):
+    it = deploy(MOVER)
+    it.until(lambda: "unused" in it.virsh("dommemstat"), 15, "no statistics")
+    it.virsh("setmem", "40M", "--live")
+    it.until(lambda: "actual 40960" in it.virsh("dommemstat"), 15, "nothing was given")
+    talk = Talk(it)
+    it.virsh("setmem", "64M", "--live")
+    it.until(lambda: "actual 65536" in it.virsh("dommemstat"), 15, "nothing was taken back")
+    talk.finish()
+
+
 def test_the_network_unplugged_for_a_while(deploy):
     it = deploy(MOVER)
     talk = Talk(it)
