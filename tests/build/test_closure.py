@@ -479,6 +479,38 @@ def test_what_looks_whether_there_is_entropy_does_not_bring_it(follow):
     assert "runtime.csprng" not in names(follow("", files))
 
 
+@pytest.mark.parametrize(
+    ("text", "features"),
+    [
+        ("open('x')", {"vfs", "fat", "littlefs"}),
+        ("import os\nos.listdir()", {"vfs", "fat", "littlefs"}),
+        ("import vfs\nvfs.mount(1, 2)", {"vfs", "fat", "littlefs"}),
+        ("import vfs\nvfs.VfsLfs2.mkfs(1)\nopen('x')", {"vfs", "littlefs"}),
+        ("from vfs import VfsFat", {"vfs", "fat"}),
+        ("import os\nos.urandom(1)", set()),
+        ("def open():\n    pass\nopen()", set()),
+        ("connection.open('x')", set()),
+    ],
+)
+def test_who_uses_files_brings_file_systems_and_disks(follow, text, features):
+    files = {
+        "runtime/files.py": "import vfs\nmachine.disks",
+        "drivers/virtio/blk.py": "",
+        "runtime/library/os.py": "from _os import *\ndef urandom(n): pass",
+    }
+    closure = follow(text, files)
+    assert {"vfs", "fat", "littlefs"} & set(closure.features) == features
+    brought = {"runtime.files", "drivers.virtio.blk"} if features else set()
+    assert {"runtime.files", "drivers.virtio.blk"} & names(closure) == brought
+    assert ("io" in closure.builtin) == bool(features)  # `open` is of io
+
+
+def test_who_reads_the_disks_of_the_machine_brings_their_driver(follow):
+    files = {"drivers/virtio/blk.py": "", "drivers/virtio/scsi.py": ""}
+    brought = names(follow("def start(machine):\n    machine.disks[0]", files))
+    assert "drivers.virtio.blk" in brought and "drivers.virtio.scsi" not in brought
+
+
 def test_where_tcp_is_the_driver_has_offloads(follow):
     files = {"net/tcp/__init__.py": "", "net/udp.py": "", "drivers/virtio/net/offload.py": ""}
     assert "drivers.virtio.net.offload" in names(follow("import net.tcp", files))
