@@ -164,7 +164,11 @@ class Addresses:
                 continue
             own.tentative = False
             # Whoever heard of us while we were optimistic, or knew another under this address.
-            self.advertise(own)
+            if not self.advertise(own):
+                # All packets are with the device: in a moment.
+                own.tentative = True
+                own.probes = 1
+                self.timer.start(PROBE_MS >> 4)
 
     def remove(self, own):
         self.all.remove(own)

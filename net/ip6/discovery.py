@@ -168,7 +168,7 @@ class Discovery:
             flags |= OVERRIDE_FLAG  # RFC 4429 3.3: an optimistic address overrides nobody's
         body = own.address + bytes([TARGET_MAC, 1]) + self.mac
         rest = bytes([flags, 0, 0, 0])
-        self.message(ADVERTISEMENT, 0, own.address, destination, rest, body, HOPS)
+        return self.message(ADVERTISEMENT, 0, own.address, destination, rest, body, HOPS)
 
     # Answers.
 

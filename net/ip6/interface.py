@@ -197,8 +197,10 @@ class Interface6:
 
     def advertise(self, own):
         """Tell everybody that an address is ours now (RFC 4861 section 7.2.6)."""
-        self.log.info("%s: %s/%d", self.name, text(own.address), own.length)
-        self.discovery.advertise(own, ALL_NODES, 0)
+        sent = self.discovery.advertise(own, ALL_NODES, 0)
+        if sent:
+            self.log.info("%s: %s/%d", self.name, text(own.address), own.length)
+        return sent
 
     def to_solicit_from(self):
         own = self.addresses.link_local

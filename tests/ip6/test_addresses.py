@@ -385,3 +385,18 @@ def test_groups_are_bounded():
         for i in range(40):
             station.inet.join(address(f"ff05::{i + 1:x}"))
     assert station.drops["mld.full"] == 1
+
+
+def test_rfc4861_7_2_6_an_announcement_waits_for_a_packet():
+    """A connection that sends may have all of them with the device."""
+    station = Station6(quiet=False)
+    held = []
+    while packet := station.host.nic.allocate():
+        held.append(packet)
+    station.pass_time(1_500)
+    assert station.hand.take("na") == []
+    for packet in held:
+        packet.release()
+    station.pass_time(100)
+    told = {frame.target for frame in station.hand.take("na")}
+    assert told == set(station.inet.addresses6)
