@@ -67,10 +67,13 @@ void machine_panicked(void);
 enum { LINES = 64, LINE_TIMER = 16, LINE_FIRST_NEW = 17, LINE_END = 32, LINE_SERIAL = 4 };
 extern volatile uint32_t interrupts[LINES];
 extern unsigned lines_used;
+#define LINES_EDGES (1u << 16) // in lines_masked_here: an edge has come (vectors.S)
 void interrupts_init(void);
 void line_mask(unsigned line);
 void line_unmask(unsigned line);
 void lines_unmask_served(void);
+void lines_take_edges(void);
+void lines_look_again(void);
 void interrupts_wait(const uint32_t *seen, int32_t deadline);
 void interrupts_alarm(uint32_t milliseconds);
 

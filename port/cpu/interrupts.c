@@ -71,9 +71,24 @@ static inline void unmask_served(void) {
     }
 }
 
+// Edges are never masked: one that has come since `lines_take_edges` is still to be looked at.
 void lines_unmask_served(void) {
     uint32_t flags = interrupts_off();
+    uint32_t edges = lines_masked_here & LINES_EDGES;
     unmask_served();
+    lines_masked_here = edges;
+    interrupts_restore(flags);
+}
+
+void lines_take_edges(void) {
+    uint32_t flags = interrupts_off();
+    lines_masked_here &= ~LINES_EDGES;
+    interrupts_restore(flags);
+}
+
+void lines_look_again(void) {
+    uint32_t flags = interrupts_off();
+    lines_masked_here |= LINES_EDGES;
     interrupts_restore(flags);
 }
 

@@ -72,11 +72,14 @@ void urgent_look(const mp_code_state_t *state) {
         return;
     }
     looking = true;
+    lines_take_edges(); // before the look: what comes meanwhile is for the next one
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
         bool more = mp_obj_is_true(mp_call_function_0(poll));
         nlr_pop();
-        if (!more) {
+        if (more) {
+            lines_look_again();
+        } else {
             lines_unmask_served();
         }
     } else if (mp_obj_is_subclass_fast(
