@@ -27,6 +27,23 @@ log_outputs = "2:stderr"
 """
 
 
+# Programs that are others here.
+PROGRAMS = {
+    # Everything here is root already.
+    "sudo": '#!/bin/sh\nexec "$@"\n',
+    # ebtables of nftables does not find a rule with --among-src again to delete it, and Neutron's
+    # agent tries for minutes: `ebtables -t nat --concurrent -D CHAIN ...`.  It is the first of
+    # its chain.
+    "ebtables": """\
+#!/bin/sh
+case "$*" in
+*" -D "*--among-src*) exec /usr/sbin/ebtables -t "$2" -D "$5" 1 ;;
+*) exec /usr/sbin/ebtables "$@" ;;
+esac
+""",
+}
+
+
 def links(folder):
     """A folder with links to all programs but other machines' emulators."""
     folder.mkdir()
@@ -41,10 +58,10 @@ def links(folder):
 
 def start(services):
     path = links(services.folder / "bin")
-    # Everything here is root already.
-    (path / "sudo").unlink(missing_ok=True)
-    (path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
-    (path / "sudo").chmod(0o755)
+    for name, text in PROGRAMS.items():
+        (path / name).unlink(missing_ok=True)
+        (path / name).write_text(text)
+        (path / name).chmod(0o755)
     # libvirt looks for the user that its package makes before it reads which one we want.
     for name in ("passwd", "group"):
         known = Path(f"/etc/{name}").read_text()
