@@ -5,6 +5,7 @@ machines: one on pc, configured by DHCP and metadata, and one on q35, where ever
 root port of its own, configured by a config drive.
 """
 
+import contextlib
 import json
 import statistics
 import sys
@@ -53,7 +54,13 @@ class Deployed:
         return self.compute("get_server", self.server_id()).status
 
     def log(self):
-        return (self.compute("get_server_console_output", self.server_id()) or {}).get("output", "")
+        """The console; empty while Nova has none to show, as in the middle of a reboot."""
+        from openstack import exceptions
+
+        with contextlib.suppress(exceptions.NotFoundException, exceptions.ConflictException):
+            answer = self.compute("get_server_console_output", self.server_id()) or {}
+            return answer.get("output", "")
+        return ""
 
     def wait_for(self, status, patience=120):
         """Seconds until the server has a status."""
