@@ -254,7 +254,8 @@ class Pool:
         if not lent:
             for index in range(count):
                 self.make(index)
-            self.stack = [count] + self.packets[::-1]
+            self.stack += self.packets[::-1]
+            self.stack[0] = count
 
     def make(self, index):
         """The packet of a buffer, for ever."""

@@ -1,8 +1,8 @@
 """machine.WDT: who makes one has to feed it, or the machine starts anew.
 
 Where there is a watchdog (runtime/platform/watchdog.py) it is that one, and the event loop feeds it
-no more.  Elsewhere it is a timer of the loop, which sees that a service has stopped to work, and not
-that the loop has.
+no more.  Elsewhere it is a timer of the loop, which sees that a service has stopped to work, but
+not that the loop has.
 """
 
 import metal
