@@ -12,13 +12,13 @@ pytestmark = pytest.mark.timeout(600)  # the first one builds the image
 NAMES = {"agent": "org.qemu.guest_agent.0", "log": "org.importos.log", "other": "org.example.x"}
 
 
-def machine(image, network, channels, device="virtio-serial-pci", **options):
+def machine(image, network, channels, device="virtio-serial-pci", more=(), **options):
     options = {"command_line": static() + " metadata=no", **options}
     return vm.Machine(
         image("echo", "--cloud") / "echo-cloud.elf",
         nic=network.tap,
         debug_exit=False,
-        extra=channels.arguments(device),
+        extra=(*channels.arguments(device), *more),
         **options,
     )
 
@@ -140,3 +140,20 @@ def test_a_pause_is_over_and_the_time_is_right(image, network, tmp_path):
         now = time.time_ns()
         agent("guest-set-time", time=now)
         assert abs(agent("guest-get-time") - time.time_ns()) < 500_000_000
+
+
+def test_a_frozen_machine_with_a_disk_still_ends(image, network, tmp_path):
+    channels = Channels(tmp_path, **NAMES)
+    with open(tmp_path / "disk.img", "wb") as disk:
+        disk.truncate(4 << 20)
+    drive = f"file={tmp_path}/disk.img,format=raw,if=none,id=disk"
+    with machine(
+        image, network, channels, more=("-drive", drive, "-device", "virtio-blk-pci,drive=disk")
+    ) as guest:
+        wait_until_open(guest)
+        agent = Agent(channels.connect("agent"))
+        assert agent("guest-fsfreeze-freeze") == 1
+        assert agent("guest-fsfreeze-thaw") == 1
+        assert agent("guest-fsfreeze-freeze") == 1
+        guest.monitor.execute("system_powerdown")
+        assert guest.wait(5) == 0
