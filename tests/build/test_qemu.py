@@ -94,9 +94,22 @@ def test_less_memory_than_the_image_needs_is_refused():
         qemu.check_memory("1197K", totals)
 
 
-STUBBORN = """
+COMPUTES = """
 def start(machine):
     print("busy")
+    while True:
+        pass
+"""
+# Machine code that loops: nothing in the machine can interrupt it.
+STUBBORN = """
+import micropython
+
+def start(machine):
+    print("busy")
+    forever()
+
+@micropython.viper
+def forever():
     while True:
         pass
 """
@@ -173,6 +186,15 @@ def test_a_machine_that_does_not_listen_is_ended(started, tmp_path):
     assert process.wait(60) == 130
     assert time.monotonic() - begin >= qemu.PATIENCE
     assert b"the machine does not stop" in rest(terminal)
+
+
+def test_a_machine_that_computes_ends_itself(started, tmp_path):
+    path = tmp_path / "computes.py"
+    path.write_text(COMPUTES)
+    process, terminal = started(str(path), b"busy")
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(60) == 0
+    assert b"stopped" in rest(terminal)
 
 
 def test_a_second_interrupt_does_not_wait(started, tmp_path):
