@@ -233,6 +233,8 @@ def main(arguments):
 
                 return hijack.run(options)
             case command if command in deploy.COMMANDS:
+                if command == "deploy":
+                    _find(options)  # a service there is not, before a cloud there is not
                 return deploy.run(options, lambda o: _folder(o) if o.no_build else build(o))
             case "test":
                 return _module("tools.testing", options.arguments)

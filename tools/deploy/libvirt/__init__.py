@@ -83,7 +83,8 @@ class Libvirt(provider.Provider):
 
         qemu.memory(self.options.memory)
         self.configuration = self._configuration()
-        self.virsh("uri")
+        if not self.options.print_xml:
+            self.virsh("uri")
 
     def deploy(self, built, tell):
         from tools import qemu

@@ -12,6 +12,7 @@ from pathlib import Path
 from tools.errors import UserError
 
 PATIENCE = 120  # seconds for one command; waiting is done between commands
+NO_CONNECTION = "failed to connect to the hypervisor"
 
 
 class Virsh:
@@ -54,5 +55,8 @@ class Virsh:
 def complaint(text):
     """The reason among virsh's words."""
     lines = [line.removeprefix("error: ").strip() for line in text.splitlines() if line.strip()]
-    reasons = [line for line in lines if not line.startswith(("Failed to", "Disconnected"))]
+    lines = [line for line in lines if not line.startswith("Disconnected")] or lines
+    if lines[:1] == [NO_CONNECTION] and lines[1:]:
+        return f"{NO_CONNECTION}: {lines[-1]} (--connect URI names another)"
+    reasons = [line for line in lines if not line.startswith("Failed to")]
     return (reasons or lines or ["virsh says nothing"])[-1]
