@@ -101,18 +101,21 @@ class Driver:
     """
 
     recoveries = 0
+    failing = False  # it has asked, and `recover` will come
 
     def fails(self):
         """For `changed`: whether the device asks for a reset."""
         if not self.transport.status() & NEEDS_RESET:
             return False
-        if self.recoveries > RECOVERIES:
-            return True  # it was left alone
-        self.log.error("%s: the device failed and asks for a reset", self.name)
-        self.loop.soon(self.recover)
+        # (After so many recoveries it was left alone.)
+        if self.recoveries <= RECOVERIES and not self.failing:
+            self.failing = True
+            self.log.error("%s: the device failed and asks for a reset", self.name)
+            self.loop.soon(self.recover)
         return True
 
     def recover(self):
+        self.failing = False
         self.recoveries += 1
         try:
             if self.recoveries > RECOVERIES:

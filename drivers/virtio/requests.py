@@ -325,10 +325,12 @@ class Requests:
         return True
 
     def lost(self):
-        for slot in range(self.count):
-            if self.flying(slot):
-                self.land(slot)
-                self.dones[slot](slot, -1)
+        # First all of them: `done` may send others, which are not lost.
+        gone = [slot for slot in range(self.count) if self.flying(slot)]
+        for slot in gone:
+            self.land(slot)
+        for slot in gone:
+            self.dones[slot](slot, -1)
 
     @micropython.viper
     def land(self, slot: int):

@@ -190,6 +190,36 @@ def test_what_is_under_way_is_lost_with_a_reset_and_the_queue_goes_on():
     assert len(bench.answers) == 8
 
 
+def test_what_is_sent_when_others_are_lost_is_not_lost():
+    bench = Bench()
+    ask, more = bench.ask, [10, 11]
+
+    def again(slot, length):
+        bench.queue.release(slot)
+        while more:
+            assert ask(more.pop())
+
+    slots = [bench.queue.take() for _ in range(3)]
+    bench.queue.release(slots[1])
+    for slot in (slots[0], slots[2]):
+        bench.queue.piece(slot, 0, bench.memory, 4, 0)
+        bench.queue.piece(slot, 1, bench.memory + 4, 4, WRITE)
+        bench.queue.send(slot, 2, again)
+    bench.run()
+    bench.device.pending = []
+    accepted = bench.device.accepted
+    device.initialise(bench.transport, lambda offered: accepted)
+    bench.queue.attach(bench.transport)
+    device.ready(bench.transport)
+    bench.queue.lost()
+    assert bench.answers == []
+    bench.run()
+    while bench.device.pending:
+        bench.device.serve()
+    bench.run()
+    assert sorted(number for number, _, _ in bench.answers) == [10, 11]
+
+
 @pytest.mark.parametrize("options", VARIANTS, ids=lambda v: "-".join(k for k in v if v[k]))
 def test_descriptors_may_be_written_before_the_queue_is_attached(options):
     """Found with chains that led into a neighbour's."""
