@@ -30,7 +30,7 @@ Neighbours: drivers/virtio/blk.py, scsi.py below; blocks.py above.
 import metal
 from micropython import const
 
-ETIMEDOUT = const(110)
+EIO, ETIMEDOUT = const(5), const(110)
 PATIENCE_MS = const(10000)  # of `fetch`: longer than a host retries
 
 
@@ -62,7 +62,10 @@ class Disk:
     def wait(self, request, patience):
         """Poll until `request(done)` is done; returns its status."""
         status = []
-        request(lambda error, _: status.append(error))
+        try:
+            request(lambda error, _: status.append(error))
+        except OSError as error:
+            return error.args[0]  # the device is gone
         end = metal.uptime_ms() + patience
         while not status:
             self.poll()
@@ -104,4 +107,10 @@ class Pieces:
             return
         piece = memoryview(self.buffer)[at : at + disk.longest]
         self.at = at + len(piece)
-        disk.begin(self.kind, self.sector + (at >> 9), piece, self.go_on)
+        try:
+            disk.begin(self.kind, self.sector + (at >> 9), piece, self.go_on)
+        except (OSError, ValueError):
+            # Later than the first piece: the disk has shrunk, or is gone.
+            if not at:
+                raise
+            self.done(EIO, self.buffer)

@@ -159,11 +159,7 @@ class VirtioBlk(Disk, device.Driver):
             transport.name,
             self.sectors,
             self.block_size,
-            "read only"
-            if self.read_only
-            else "with a cache"
-            if self.volatile
-            else "without a cache",
+            self.nature(),
             line,
             queue.count,
         )
@@ -385,7 +381,10 @@ class VirtioBlk(Disk, device.Driver):
     def next(self):
         start, kind, sector, buffer, done = self.waiting.pop(0)
         self.queued(len(self.waiting))
-        start(kind, sector, buffer, done)
+        try:
+            start(kind, sector, buffer, done)
+        except (OSError, ValueError):
+            done(_EIO, buffer)  # the disk has shrunk meanwhile
 
     @micropython.viper
     def queued(self, count: int):

@@ -403,6 +403,41 @@ def test_a_device_that_fails_again_and_again_is_left_alone():
     assert "it fails again and again" in bench.output
 
 
+def test_the_end_comes_for_a_disk_that_is_gone():
+    bench = Bench()
+    bench.disk.recoveries = device.RECOVERIES
+    bench.device.device_status |= 64
+    bench.device.raise_interrupt(2)
+    bench.run()
+    assert bench.disk.serial == ""
+    with pytest.raises(OSError):
+        bench.disk.fetch(0, 1)
+    assert bench.disk.stop(100) is False
+
+
+def test_a_device_that_asks_twice_is_reset_once():
+    bench = Bench()
+    bench.device.device_status |= 64
+    bench.disk.changed()
+    bench.disk.changed()
+    bench.run()
+    assert bench.disk.recoveries == 1
+
+
+def test_what_waits_for_a_disk_that_shrinks_is_an_error():
+    bench = Bench(automatic=False, size_max=512)
+    disk = bench.disk
+    for sector in range(disk.queue.count - 1):
+        disk.read(sector % 8, bytearray(512), lambda status, buffer: None)
+    disk.read(40, bytearray(1024), bench.done)  # the second piece of it ...
+    disk.read(41, bytearray(512), bench.done)  # ... and what waits are too far behind then
+    bench.run()
+    bench.device.resize(16)
+    bench.run()
+    bench.serve_all()
+    assert [status for status, _ in bench.ends] == [errno.EIO] * 2
+
+
 def test_stopping_waits_for_what_is_under_way_and_flushes():
     bench = Bench(automatic=False)
     bench.disk.write(0, b"w" * 512, bench.done)
