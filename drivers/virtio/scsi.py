@@ -64,7 +64,8 @@ PATIENCE_MS = const(2000)
 UNITS = const(16)  # of one target that are looked at
 MOST_BLOCKS = const(0xFFFF)
 EIO, ENXIO, EBUSY = const(5), const(6), const(16)
-ENOSPC, EROFS, EOPNOTSUPP, ENOMEDIUM = const(28), const(30), const(95), const(123)
+ENOSPC, EROFS, EOPNOTSUPP, ETIMEDOUT = const(28), const(30), const(95), const(110)
+ENOMEDIUM = const(123)
 
 
 def probe(machine, function, arena):
@@ -104,6 +105,7 @@ class Adapter(device.Driver):
         self.commands = [None] * self.queue.count
         self.disks = []
         self.waiting = []
+        self.alive = True
         read = transport.read_config
         self.most_sectors = read(CONFIG_MAX_SECTORS, 1, 4)[0] or MOST_BLOCKS
         self.targets = min(read(CONFIG_MAX_TARGET, 1, 2)[0], 255) + 1
@@ -124,7 +126,9 @@ class Adapter(device.Driver):
                 answers[target] = () if status else units(buffer)
 
             Command(self, address(target, 0), cdb, bytearray(size), WRITE, told).send()
-        self.wait(lambda: len(answers) == self.targets)
+        if not self.wait(lambda: len(answers) == self.targets):
+            missing = self.targets - len(answers)
+            self.log.warning("%s: %d targets do not answer", self.name, missing)
         for target in sorted(answers):
             for lun in sorted(answers[target]):
                 try:
@@ -132,6 +136,10 @@ class Adapter(device.Driver):
                 except OSError as error:
                     text = "no medium" if error.args[0] == ENOMEDIUM else f"error {error.args[0]}"
                     self.log.info("%s: target %d, unit %d: %s", self.name, target, lun, text)
+                    if error.args[0] == ETIMEDOUT:
+                        # Who is silent once is so for all that follow: a start does not wait.
+                        self.log.error("%s: no answer: no more units are looked at", self.name)
+                        return
 
     def ask(self, lun, cdb, length):
         """For set-up: the data of a command, waited for; OSError."""
@@ -139,7 +147,7 @@ class Adapter(device.Driver):
         ends = []
         Command(self, lun, cdb, buffer, WRITE, lambda status, _: ends.append(status)).send()
         if not self.wait(lambda: ends):
-            raise OSError(EIO)
+            raise OSError(ETIMEDOUT)
         if ends[0]:
             raise OSError(ends[0])
         return buffer
@@ -160,6 +168,13 @@ class Adapter(device.Driver):
         device.Driver.recover(self)
         self.queue.lost()
 
+    def gone(self):
+        """Every command fails from here on."""
+        self.alive = False
+        waiting, self.waiting = self.waiting, []
+        for command in waiting:
+            self.send(command)
+
     def let_go(self, disk):
         """The machine ends; the last disk resets the device."""
         self.disks.remove(disk)
@@ -169,6 +184,9 @@ class Adapter(device.Driver):
     # Commands.
 
     def send(self, command):
+        if not self.alive:
+            self.loop.soon(lambda: command.done(EIO, command.buffer))
+            return
         slot = self.queue.take()
         if slot < 0:
             self.waiting.append(command)
@@ -313,7 +331,7 @@ class ScsiDisk(Disk):
                 self.adapter.ask(self.lun, bytes(6), 0)
                 return
             except OSError as error:
-                if error.args[0] == ENOMEDIUM or attempt == ATTEMPTS - 1:
+                if error.args[0] in (ENOMEDIUM, ETIMEDOUT) or attempt == ATTEMPTS - 1:
                     raise
 
     def capacity(self):

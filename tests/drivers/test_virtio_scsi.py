@@ -297,3 +297,36 @@ def test_a_device_that_wants_a_reset_gets_one_and_goes_on():
     bench.disks[0].read(0, bytearray(2048), bench.done)
     bench.run()
     assert bench.ends == [0]
+
+
+def test_an_adapter_that_is_gone_fails_what_it_is_asked():
+    bench = Bench({(0, 0): Unit()})
+    bench.run()
+    (disk,) = bench.disks
+    disk.adapter.recoveries = 8
+    bench.device.device_status |= 64
+    bench.device.raise_interrupt(2)
+    bench.run()
+    assert "it fails again and again" in bench.output
+    for _ in range(40):
+        disk.read(0, bytearray(2048), bench.done)
+    bench.run()
+    assert bench.ends == [5] * 40
+
+
+class Silent(ScsiDevice):
+    """It lists its units and says nothing more."""
+
+    def answer(self, ring, head, parts):
+        if self.machine.physical(parts[0][0], 1)[19] == 0xA0:
+            super().answer(ring, head, parts)
+        else:
+            self.commands.append("silence")
+
+
+def test_a_start_waits_once_for_an_adapter_that_is_silent(monkeypatch):
+    monkeypatch.setitem(Bench.__init__.__globals__, "ScsiDevice", Silent)
+    bench = Bench({(target, unit): Unit() for target in range(3) for unit in range(3)})
+    assert bench.disks == []
+    assert bench.device.commands.count("silence") == 1
+    assert "no more units are looked at" in bench.output
