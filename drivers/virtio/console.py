@@ -146,7 +146,10 @@ class VirtioConsole(device.Driver):
     def say(self, port, event, value):
         slot = self.output.take()
         if slot < 0:
-            self.waiting.append((port, event, value))
+            if len(self.waiting) < CONTROLS:
+                self.waiting.append((port, event, value))
+            else:
+                self.counters.count(_STRANGE)  # the host asks, and does not listen
             return
         address = self.outputs + 8 * slot
         message = port | event << 32 | value << 48
@@ -189,10 +192,11 @@ class VirtioConsole(device.Driver):
     def lost(self):
         """2.1.2: ports that are there will be told of again."""
         self.waiting = []
-        for queue in self.queues:
-            queue.lost()
+        # First the ports, so that nobody writes when his last write is said to be lost.
         for port in self.ports:
             port.remove()
+        for queue in self.queues:
+            queue.lost()
 
 
 class Port:

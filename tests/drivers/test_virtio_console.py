@@ -198,6 +198,32 @@ def test_a_device_that_asks_for_a_reset_is_initialised_anew():
     assert bench.users[A].data == b"hello"
 
 
+def test_who_waits_to_write_when_the_device_is_reset_has_all_buffers_afterwards():
+    bench = Bench(A)
+    bench.device.connect(1)
+    bench.run()
+    user = bench.users[A]
+    user.writable = lambda port: port.write(b"more")
+    bench.device.full = True
+    port = user.ports[0]
+    assert port.write(bytes(5000)) < 5000
+    bench.run()
+    bench.device.full = False
+    bench.device.device_status |= 64
+    bench.device.raise_interrupt(2)
+    bench.run()
+    assert port.output.free() == port.output.count
+
+
+def test_a_host_that_asks_and_does_not_listen_takes_no_memory():
+    bench = Bench(A)
+    it = bench.channel.changed.__self__
+    for _ in range(1000):
+        it.say(9, 3, 0)
+    assert len(it.waiting) == console.CONTROLS
+    assert bench.machine.counters()["console.strange"] > 900
+
+
 def test_a_device_without_named_ports_is_left_alone():
     bench = Bench(multiport=False)
     assert bench.channel is None
