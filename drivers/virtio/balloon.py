@@ -219,7 +219,7 @@ class VirtioBalloon:
         _, end, _, _ = lending.bounds()
         if end < before:
             self.log.info("the heap gives back %d KB", before - end >> 10)
-            if self.reports:
+            if self.reports and not self.broken:
                 self.report(end + 4095 & -4096, before & -4096)
 
     def report(self, at, end):

@@ -225,6 +225,19 @@ def test_a_heap_that_became_small_gives_back_and_reports():
     assert not bench.heap.limited
 
 
+def test_the_heap_stays_where_it_is_while_a_lent_page_is_not_answered_for(monkeypatch):
+    bench = Bench(features=(STATISTICS, REPORTING))
+    bench.device.dead = True
+    with monkeypatch.context() as patch:
+        patch.setattr(metal, "uptime_ms", lambda: tick(bench), raising=False)
+        bench.device.wish(50)
+        bench.run()
+    bench.heap.end, bench.heap.live = START + 100 * MB, MB
+    bench.device.ask()
+    bench.run()
+    assert bench.heap.shrinks == 1 and bench.heap.limited
+
+
 def test_a_device_that_fails_is_reset_and_left_alone():
     bench = Bench()
     bench.device.wish(50)
