@@ -80,14 +80,25 @@ class Ending:
             self.step(EACH_MS, machine.ends.pop())
         if inet:
             self.step(EACH_MS, inet.stop)
+        # These poll and have limits of their own: `urgent` cuts nothing short but at the very end.
+        self.enough = self.over
         for disk in disks:
             left = self.over - metal.uptime_ms() - EACH_MS
-            if not disk.stop(max(min(left, EACH_MS), LAST_WORDS_MS)):
+            if not self.let_go(disk, max(min(left, EACH_MS), LAST_WORDS_MS)):
                 machine.log.error("%s: not all is written", disk.name)
         for nic in machine.nics:
-            nic.stop(LAST_WORDS_MS)
+            self.let_go(nic, LAST_WORDS_MS)
         for name, number in machine.counters.drops().items():
             machine.log.info("dropped: %s %d", name, number)
+
+    def let_go(self, device, patience):
+        """A device that cannot even be reset does not keep the others from it."""
+        try:
+            return device.stop(patience)
+        except Exception as error:
+            self.failed = 1
+            self.machine.log.error("%s: %r", device.name, error)
+            return False
 
     def step(self, ms, function):
         """Call it; it is over after so long."""

@@ -97,6 +97,40 @@ def test_a_disk_that_did_not_flush_is_said(guest):
     assert "disk0: not all is written" in guest.lines
 
 
+def test_a_device_that_does_not_reset_does_not_keep_the_others_from_it(guest):
+    class Broken:
+        name = "disk0"
+
+        def stop(self, ms):
+            raise ValueError("it does not reset")
+
+    stopped = []
+    nic = type("Nic", (), {"stop": lambda self, ms: stopped.append(ms)})()
+    guest.nics += [Broken(), nic]
+    it = ending.Ending(guest, ())
+    it.run(None, [Broken()])
+    assert stopped and it.failed == 1
+    assert "disk0: not all is written" in guest.lines
+
+
+def test_slow_disks_are_not_cut_short_when_the_last_step_is_over(guest):
+    it = ending.Ending(guest, ())
+    stopped = []
+
+    class Slow:
+        name = "disk0"
+
+        def stop(self, ms):
+            guest.hardware.ms += ms
+            assert it.urgent()
+            stopped.append(self)
+            return True
+
+    guest.ends.append(lambda: None)
+    it.run(None, [Slow(), Slow(), Slow()])
+    assert len(stopped) == 3
+
+
 def test_connections_have_a_moment(guest):
     class Connection:
         closed = False
