@@ -9,7 +9,8 @@
         network                 OpenStack's network_data.json, or {}
         public_keys             {name: key}
         launch_index, availability_zone
-        file(name)              bytes that replace something of the image, or None
+        file(name)              bytes that replace something of the image, or None; ValueError,
+                                TypeError: what is there cannot be that
 
 Which source, in this order; what stands first wins, setting by setting:
 

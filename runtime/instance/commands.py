@@ -22,6 +22,7 @@ VERSION = "7.2"  # of the reference
 THAW_MS = const(300_000)
 FREEZE_MS = const(8_000)
 LOOK_MS = const(5)
+EIO = const(5)
 MILLION = const(1_000_000)
 LATEST = 4_102_444_800 * MILLION  # the year 2100
 WRITES = ("write", "discard", "write_zeroes")
@@ -223,7 +224,10 @@ class Commands:
             self.timer.start(FREEZE_MS)
             self.busy = len(disks)
             for disk in disks:
-                disk.flush(self.flushed)
+                try:
+                    disk.flush(self.flushed)
+                except OSError:
+                    self.flushed(EIO, b"")  # its device is gone
             if not disks:
                 self.all_flushed()
 
@@ -261,7 +265,12 @@ class Commands:
                 delattr(disk, name)
         held, self.held = self.held, []
         for method, arguments in held:
-            method(*arguments)
+            try:
+                method(*arguments)
+            except (OSError, ValueError) as error:
+                # It could not be right, or the device is gone: nobody is there to raise it to.
+                self.machine.log.warning("the agent: a write that was held: %s", error)
+                arguments[-1](EIO, arguments[1])
         return len(disks)
 
 

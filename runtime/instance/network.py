@@ -17,7 +17,11 @@ Left out: bonds and VLANs; routes of IPv6 but the default; a second IPv4 address
 
 from net.address import parse, parse_interface
 
-WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError)
+# Settings of the stack that are words on their own nowhere.
+VALUED = ("address", "address6", "gateway", "gateway6", "identifier6", "last-address", "mtu", "dns")
+VALUED += ("ntp", "search", "domain", "hostname", "static-routes", "ndots")
+
+WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 
 
 def read(description, nics):
@@ -56,15 +60,17 @@ def check(name, value):
     kind = name.split(".")[-1]
     size = 16 if kind[-1:] == "6" else 4
     if value is True:
-        if kind in ("address", "address6", "gateway", "gateway6", "mtu", "dns", "hostname"):
+        if kind in VALUED:
             raise ValueError("no value")
+    elif kind == "static-routes" and not isinstance(value, list):
+        raise ValueError("only a cloud has these")
     elif kind in ("address", "address6"):
         for part in value.split(",") if size == 16 else [value]:
             of_size(part.split("/")[0], size)
             parse_interface(part)
     elif kind in ("gateway", "gateway6", "identifier6", "last-address"):
         of_size(value, size)
-    elif kind == "mtu":
+    elif kind in ("mtu", "ndots"):
         int(value)
     elif kind in ("dns", "ntp"):
         for address in value.split(","):

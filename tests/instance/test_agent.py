@@ -289,6 +289,24 @@ def test_a_disk_that_does_not_become_idle_is_an_error(bench):
     assert disk.written == [1]
 
 
+def test_a_disk_that_is_gone_is_an_error_and_so_is_what_was_held(bench):
+    class Gone(Disk):
+        def write(self, sector, buffer, done):
+            raise OSError(5)
+
+        def flush(self, done):
+            raise OSError(5)
+
+    disk, other, ends = Gone(), Disk(), []
+    bench.machine.disks = [disk, other]
+    bench.say(b'{"execute":"guest-fsfreeze-freeze"}\n')
+    disk.write(1, b"x", lambda status, buffer: ends.append((status, buffer)))
+    other.write(2, b"y", None)
+    bench.machine.alarm.callback()
+    assert json.loads(bench.port.sent)["error"]["class"] == "GenericError"
+    assert ends == [(5, b"x")] and other.written == [2]
+
+
 def test_it_thaws_by_itself_and_at_the_end(bench):
     disk = Disk()
     bench.machine.disks = [disk]

@@ -164,6 +164,11 @@ def test_no_damage_raises_and_all_that_is_found_is_sound(data):
         ("ntp", "10.0.0.999"),
         ("hostname", "x" * 64),
         ("hostname", ""),
+        ("ntp", True),
+        ("search", True),
+        ("ndots", "x"),
+        ("static-routes", "10.0.0.0/8"),
+        ("eth1.static-routes", True),
     ],
 )
 def test_settings_that_the_stack_would_stop_at(name, value):
@@ -183,7 +188,14 @@ def test_settings_that_the_stack_would_stop_at(name, value):
         ("hostname", "ns1"),
         ("quiet", True),
         ("anything", "else"),
+        ("static-routes", []),
     ],
 )
 def test_settings_that_are_fine(name, value):
     check(name, value)
+
+
+def test_an_endless_mtu_is_a_network_that_is_not_understood():
+    links = [dict(LINKS[0], mtu=float("inf"))]
+    found, complaints = read({"links": links, "networks": [FOUR]}, NICS)
+    assert found == {} and len(complaints) == 1
