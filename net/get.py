@@ -5,6 +5,7 @@ RFC 9112: status line (section 4), how long a body is (6.3), chunks (7.1); RFC 9
 
     Get(inet, address, port, path, done, host="", most=65536, patience=5000)
     done(status, body, reason)      once, from the loop: 0, b"" and why, if there is no answer
+    OSError                         at once: there is no room for a connection
     get.stop()                      it is not wanted any more: `done` is not called
 
 Response is the parser alone: feed(bytes) -> it is whole; end() -> the peer will send no more;
@@ -157,9 +158,9 @@ class Get:
         self.request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
         self.response = Response(most)
         self.done = done
+        self.connection = connection = inet.tcp.connect(address, port, self.connected)
         self.timer = inet.timers.timer(self.expired)
         self.timer.start(patience)
-        self.connection = connection = inet.tcp.connect(address, port, self.connected)
         connection.on_data = self.heard
         connection.on_end = self.ended
         connection.on_close = self.closed

@@ -212,3 +212,16 @@ def test_a_request_that_is_not_wanted_any_more():
     scene.get(ms=0).stop()
     scene.world.run(10_000)
     assert scene.answers == [] and scene.empty()
+
+
+def test_without_room_for_a_connection_nothing_is_left_behind(monkeypatch):
+    scene = Scene()
+
+    def full(*arguments):
+        raise OSError(98)
+
+    monkeypatch.setattr(scene.client.inet.tcp, "connect", full)
+    with pytest.raises(OSError):
+        scene.get()
+    scene.world.run(20_000)
+    assert scene.answers == []
