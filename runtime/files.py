@@ -41,6 +41,8 @@ def mount(machine):
         for disk in machine.disks:
             if attempt(machine, disk, "/", (), quiet=True):
                 return
+        if machine.disks:
+            machine.log.info("no disk has a file system; mount=DISK:/:format makes one")
         return
     for entry in wanted.split(","):
         name, *words = entry.split(":")

@@ -101,10 +101,22 @@ def drives(files, machine):
     return words
 
 
+def idle_drives(files, modules):
+    """Words on those that the image with these modules has no driver for."""
+    for file in files:
+        if file.lower().endswith(".iso"):
+            driver, whose = "drivers.virtio.scsi", "--cloud adds it, or an import"
+        else:
+            driver, whose = "drivers.virtio.blk", "open() or machine.disks in a service adds it"
+        if driver not in modules:
+            yield f"--drive {file} will not be seen: no {driver} in this image ({whose})"
+
+
 def run(folder, options):
     """Boot what is in a build folder as the options say; returns the guest's exit status."""
     report = json.loads((folder / "report.json").read_text())
-    networked = any(row["name"] == "drivers.virtio.net" for row in report["python"])
+    modules = {row["name"] for row in report["python"]}
+    networked = "drivers.virtio.net" in modules
     command = [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
     accelerator = find_accelerator()
     command += ["-machine", f"{options.machine},accel={accelerator}"]
@@ -122,7 +134,9 @@ def run(folder, options):
         backend = user_backend(Settings(options.append, report.get("settings")), forwards)
     command += drives(options.drive, options.machine)
     pci = options.machine != "microvm"
-    if any(row["name"] == "drivers.virtio.rng" for row in report["python"]):
+    for line in idle_drives(options.drive, modules):
+        print(line, flush=True)
+    if "drivers.virtio.rng" in modules:
         command += ["-device", "virtio-rng-pci" if pci else "virtio-rng-device"]
     if networked:
         nic = "virtio-net-pci,netdev=net0,romfile=" if pci else "virtio-net-device,netdev=net0"

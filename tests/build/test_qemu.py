@@ -74,6 +74,14 @@ def test_drives(tmp_path):
     assert "virtio-blk-device" in " ".join(qemu.drives([str(disk)], "microvm"))
 
 
+def test_drives_that_the_image_has_no_driver_for_are_named():
+    files = ["a.img", "b.iso"]
+    blind = list(qemu.idle_drives(files, {"drivers.virtio.net"}))
+    assert [line.split()[1] for line in blind] == files
+    assert "drivers.virtio.blk" in blind[0] and "drivers.virtio.scsi" in blind[1]
+    assert not list(qemu.idle_drives(files, {"drivers.virtio.blk", "drivers.virtio.scsi"}))
+
+
 def test_a_microvm_needs_another_image_and_boots_from_no_disk():
     options = SimpleNamespace(machine="microvm", disk="", memory="32M", forward=[], append="")
     options.nic, options.drive = "", []
