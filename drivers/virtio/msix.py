@@ -12,8 +12,10 @@ VIRTIO 1.2, section 4.1.5.1.2 (vectors).
 A message is an edge with a line of its own: nothing is shared, masked or unmasked.  Entry 0 is for
 all queues of the device.  Entry 1 says that its configuration changed; that is rare, so one line
 serves all devices, and each is asked.
-Law: the ISR register is not read any more, but docs/drivers.md needs an access to some register
-there.  The APIC's own is the cheapest on every hypervisor, and its first byte is 0: no cause.
+Law: the ISR register is not read any more, but docs/drivers.md needs a barrier there: an access
+that every hypervisor emulates.  The APIC's arbitration priority is one, and the cheapest; it is 0:
+no cause.  (Its number is not: a processor that virtualises the APIC reads that itself, Intel SDM 3,
+"Virtualizing Reads from the APIC-Access Page", and the stores before it may still be on their way.)
 The setting `msix=no` keeps to lines.
 """
 
@@ -30,6 +32,7 @@ ENTRIES = const(0x7FF)  # less one
 ENABLE = const(0x8000)
 LOCAL_APIC = 0xFEE00000  # of messages: the processor's number from bit 12 on
 LOCAL_APIC_ID = 0xFEE00020
+ARBITRATION_PRIORITY = 0xFEE00090
 VECTORS = const(32)  # of line 0; port/cpu/descriptors.c
 
 
@@ -75,5 +78,5 @@ def use(function, transport):
         store32(entry + 12, 0)
         entry += 16
     function.write16(offset + CONTROL, ENABLE)
-    transport.messages(LOCAL_APIC_ID)
+    transport.messages(ARBITRATION_PRIORITY)
     current.changes.transports.append(transport)
