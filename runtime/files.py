@@ -71,7 +71,7 @@ def attempt(machine, disk, place, words, quiet=False):
             log("%s: %s: not mounted", disk.name, kind or "no file system that is known here")
             return False
         vfs.mount(maker(blocks), place, readonly=disk.read_only or "ro" in words)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # (the latter: a disk without a sector)
         log("%s: error %s: not mounted", disk.name, error.args[0])
         return False
     machine.log.info("%s: %s at %s", disk.name, kind, place)

@@ -111,3 +111,16 @@ def test_a_mistake_in_the_setting_is_a_line_in_the_log(elf, disk, setting, said)
     extra = ("-drive", node, "-device", "virtio-blk-pci,drive=d0")
     with vm.Machine(elf, command_line=f"mount={setting}", extra=extra) as guest:
         guest.wait_for(said, 20)
+
+
+@pytest.mark.parametrize("size", [0, 512])
+@pytest.mark.parametrize("line", ["mount=disk0:/:format", ""])
+def test_a_disk_without_room_for_a_file_system_is_not_mounted(elf, disk, size, line):
+    with disk.open("wb") as file:
+        file.truncate(size)
+    node = f"driver=raw,node-name=d0,file.driver=file,file.filename={disk}"
+    extra = ("-blockdev", node, "-device", "virtio-blk-pci,drive=d0")
+    with vm.Machine(elf, command_line=line + " log=debug", extra=extra) as guest:
+        guest.wait_for("not mounted", 20)
+        guest.wait_for("OSError", 20)  # of the service, which has started
+        assert "ValueError" not in guest.text
