@@ -166,6 +166,16 @@ def test_a_constant_that_is_an_attribute_is_told(use):
     assert result.constants["wire"] == ["END"]
 
 
+def test_a_constant_passed_on_is_told():
+    result = shaken(
+        their_service="import front\ndef start(m): return front.STREAM\n",
+        front="from back import STREAM, OTHER\n",
+        back="STREAM = const(1)\nOTHER = const(2)\n",
+    )
+    assert "STREAM = const(1)" in result.texts["front"]
+    assert result.constants["front"] == ["STREAM"]
+
+
 def test_a_constant_of_a_class_is_read_as_an_attribute():
     text = "class A:\n    LIMIT = const(3)\n    def f(self): return self.LIMIT\n"
     result = shaken(main=text + "def main(): A().f()\n")

@@ -237,11 +237,15 @@ class _Walk:
         return {
             module: sorted(
                 name
-                for name in assigned_constants(source.tree)
+                for name in self.constants_of(module, source)
                 if name in self.words or self.imported(module, name)
             )
             for module, source in self.modules.items()
         }
+
+    def constants_of(self, module, source):
+        """Those that it assigns, and those that were imports before."""
+        return {*assigned_constants(source.tree), *(p.name for p in self.inlined.get(module, ()))}
 
     def imported(self, module, name):
         """Whether live code imports it; in its own module the compiler knows it."""
