@@ -19,7 +19,7 @@ Left out: other methods, TLS, redirects, codings of content, connections that la
 
 from micropython import const
 
-HEAD = const(8192)  # bytes of a head, and of what may follow the last chunk
+LONGEST_HEAD = const(8192)  # bytes of a head, and of what may follow the last chunk
 LINE = const(256)  # of the size of a chunk with its extensions
 
 
@@ -48,9 +48,9 @@ class Response:
 
     def take_head(self):
         """The lines up to an empty one, or None."""
-        end = self.rest.find(b"\r\n\r\n", 0, HEAD)
+        end = self.rest.find(b"\r\n\r\n", 0, LONGEST_HEAD)
         if end < 0:
-            if len(self.rest) >= HEAD:
+            if len(self.rest) >= LONGEST_HEAD:
                 raise ValueError("a head without end")
             return None
         lines = self.rest[:end].split(b"\r\n")
