@@ -1,6 +1,6 @@
 """The host's end of a machine's channels: what libvirt does with org.qemu.guest_agent.0.
 
-channels = Channels(tmp_path, agent="org.qemu.guest_agent.0", log="org.importos.log")
+channels = Channels(agent="org.qemu.guest_agent.0", log="org.importos.log")
 with vm.Machine(..., extra=channels.arguments("pc")) as guest:
     agent = Agent(channels.connect("agent"))
     agent("guest-ping")                 its answer; Error for an error
@@ -8,6 +8,7 @@ with vm.Machine(..., extra=channels.arguments("pc")) as guest:
 
 import json
 import socket
+import tempfile
 import time
 
 SENTINEL = b"\xff"
@@ -22,11 +23,13 @@ class Error(Exception):
 
 
 class Channels:
-    def __init__(self, folder, **names):
-        self.folder, self.names = folder, names
+    def __init__(self, **names):
+        # The path of a socket has at most 107 bytes: pytest's own folders may be longer.
+        self.folder = tempfile.TemporaryDirectory(prefix="channels-")
+        self.names = names
 
     def path(self, key):
-        return str(self.folder / f"{key}.sock")
+        return f"{self.folder.name}/{key}.sock"
 
     def arguments(self, device="virtio-serial-pci"):
         found = ["-device", f"{device},id=serials"]

@@ -31,8 +31,8 @@ def machine(image, network, channels, device="virtio-serial-pci", more=(), **opt
         ("q35", "virtio-serial-pci-non-transitional"),
     ],
 )
-def test_the_questions_of_libvirt_and_nova(image, network, tmp_path, chipset, device):
-    channels = Channels(tmp_path, **NAMES)
+def test_the_questions_of_libvirt_and_nova(image, network, chipset, device):
+    channels = Channels(**NAMES)
     with machine(image, network, channels, device, machine=chipset) as guest:
         wait_until_open(guest)
         agent = Agent(channels.connect("agent"))
@@ -68,9 +68,9 @@ def test_the_questions_of_libvirt_and_nova(image, network, tmp_path, chipset, de
         assert guest.text.endswith("echo stopped\n")
 
 
-def test_hostile_lines_and_the_next_session(image, network, tmp_path):
+def test_hostile_lines_and_the_next_session(image, network):
     """MicroPython's parser, with a stack of 64 KB and little memory."""
-    channels = Channels(tmp_path, **NAMES)
+    channels = Channels(**NAMES)
     with machine(image, network, channels, memory="16M") as guest:
         wait_until_open(guest)
         connection = channels.connect("agent")
@@ -95,8 +95,8 @@ def test_hostile_lines_and_the_next_session(image, network, tmp_path):
         assert "Traceback" not in guest.text and "PANIC" not in guest.text
 
 
-def test_reboot_is_a_reset_after_an_end_in_order(image, network, tmp_path):
-    channels = Channels(tmp_path, **NAMES)
+def test_reboot_is_a_reset_after_an_end_in_order(image, network):
+    channels = Channels(**NAMES)
     with machine(image, network, channels) as guest:
         wait_until_open(guest)
         agent = Agent(channels.connect("agent"))
@@ -106,9 +106,9 @@ def test_reboot_is_a_reset_after_an_end_in_order(image, network, tmp_path):
         assert guest.text.endswith("echo stopped\n")
 
 
-def test_the_log_has_a_channel_of_its_own(image, network, tmp_path):
+def test_the_log_has_a_channel_of_its_own(image, network):
     """Who comes late gets what was kept; the last line arrives, too."""
-    channels = Channels(tmp_path, **NAMES)
+    channels = Channels(**NAMES)
     with machine(image, network, channels) as guest:
         guest.wait_for_ready()
         log = channels.connect("log")
@@ -125,9 +125,9 @@ def test_the_log_has_a_channel_of_its_own(image, network, tmp_path):
         assert copied[-1].endswith("echo stopped")
 
 
-def test_a_pause_is_over_and_the_time_is_right(image, network, tmp_path):
+def test_a_pause_is_over_and_the_time_is_right(image, network):
     """The emulated counter stands still meanwhile; nobody tells the machine."""
-    channels = Channels(tmp_path, **NAMES)
+    channels = Channels(**NAMES)
     with machine(image, network, channels) as guest:
         wait_until_open(guest)
         agent = Agent(channels.connect("agent"))
@@ -143,7 +143,7 @@ def test_a_pause_is_over_and_the_time_is_right(image, network, tmp_path):
 
 
 def test_a_frozen_machine_with_a_disk_still_ends(image, network, tmp_path):
-    channels = Channels(tmp_path, **NAMES)
+    channels = Channels(**NAMES)
     with open(tmp_path / "disk.img", "wb") as disk:
         disk.truncate(4 << 20)
     drive = f"file={tmp_path}/disk.img,format=raw,if=none,id=disk"
