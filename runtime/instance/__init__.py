@@ -136,6 +136,8 @@ def sound(log, where, settings):
         try:
             if part:
                 part.check(name, value)
+            if name == "log" and value not in LEVELS:
+                raise ValueError
             found[name] = value
         except (ValueError, AttributeError):
             log.warning("instance: %s: %s is not understood", where, userdata.shown(name))

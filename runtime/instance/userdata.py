@@ -1,7 +1,7 @@
 """User data: what the owner of an instance tells it.  As much of it as are settings.
 
     {"settings": {"axfr": ["10.0.0.0/8"], "log": "debug"}, ...}     JSON; the rest is the service's
-    {"axfr": "10.0.0.0/8", "log": "debug"}                          JSON, all of it settings
+    {"axfr": "10.0.0.0/8", "log": "debug"}      JSON without "settings" and "files": all settings
 
     # Python: lines NAME = LITERAL
     axfr = ["10.0.0.0/8", "2001:db8::/32"]
@@ -65,7 +65,7 @@ def from_json(text):
     found = load(text)
     if not isinstance(found, dict):
         raise ValueError("not JSON")
-    inner = found.get("settings", found)
+    inner = found.get("settings", {} if isinstance(found.get("files"), dict) else found)
     if not isinstance(inner, dict):
         raise ValueError("settings are not an object")
     return inner

@@ -101,6 +101,12 @@ def test_user_data_before_what_the_cloud_says():
     assert machine.settings.get("hostname") == "mine" and machine.log.level == "debug"
 
 
+def test_a_level_of_the_log_that_is_none_is_said_and_left_out():
+    machine = Machine(disks=[config(b"hostname = 'mine'\nlog = 'loud'")])
+    assert machine.settings.get("hostname") == "mine" and not machine.settings.get("log")
+    assert any("log is not understood" in line for line in machine.log.lines)
+
+
 def test_config_drive_before_nocloud_and_labels_in_any_letters():
     other = Disk(iso(nocloud(b"a = 'nocloud'"), "CIDATA"), name="disk1")
     assert Machine(disks=[other, config(b"a = 'drive'", "CONFIG-2")]).settings.get("a") == "drive"

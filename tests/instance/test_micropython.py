@@ -14,6 +14,7 @@ from tests.instance.disks import fat, iso
 from tests.instance.outcomes import outcome
 
 pytestmark = pytest.mark.micropython_linux
+BLANK = " \t\n\r\v\f"  # to MicroPython
 FILES = {"meta-data": b"instance-id: x\n" * 50, "user-data": b"", "a/long name.txt": b"long"}
 
 
@@ -65,7 +66,12 @@ def test_the_same_outcome(micropython_linux, tmp_path):
 
 
 def lenient(kind, data, expected):
-    """MicroPython's JSON does without commas and colons; it may understand more, never less."""
+    """MicroPython's JSON does without commas and colons; it may understand more, never less.
+
+    CPython's `strip` takes more for blank.
+    """
+    if kind == "user" and any(c.isspace() and c not in BLANK for c in str(data, "utf-8", "ignore")):
+        return True
     json_expected = kind == "network" or (kind == "user" and data.strip().startswith(b"{"))
     return json_expected and (expected == "trouble" or "6e6f74204a534f4e" in expected)
 

@@ -12,6 +12,8 @@ GOOD = {
     b"": {},
     b"  \n \n": {},
     b'{"axfr": "10.0.0.0/8", "log": "debug"}': {"axfr": "10.0.0.0/8", "log": "debug"},
+    b'{"files": {"zone": "SU9aAQ=="}}': {},
+    b'{"files": "a, b"}': {"files": "a, b"},
     b'{"settings": {"axfr": ["10.0.0.0/8", "::/0"]}, "mine": {"x": [null]}}': {
         "axfr": "10.0.0.0/8,::/0"
     },

@@ -145,6 +145,8 @@ def explain(error, cloud, doing=""):
             return f"{where}it took too long: {first_line(error)}"
         case sdk.SDKException() | auth.ClientException() | requests.exceptions.RequestException():
             return f"{where}{first_line(error)}"
+    if type(error) is Exception:  # keystoneauth's, where a user or a password is missing
+        return f"{cloud}: clouds.yaml or OS_* variables: {first_line(error)}"
     return None
 
 
