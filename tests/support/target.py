@@ -57,9 +57,12 @@ class Target:
                 client.send(b"x")
                 if number % 20 == 0:
                     time.sleep(0.01)
-        for port, say in ((7, b"x"), (9, b"x"), (80, b"GET / HTTP/1.0\r\n\r\n")):
+        # We close first, or the machine would be left with a connection in TIME-WAIT.
+        for port, say in ((7, b"x"), (9, b""), (80, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")):
             with self.connect(port) as client:
                 client.sendall(say)
+                if say:
+                    client.recv(65536)
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(65536):
                     pass
