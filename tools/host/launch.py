@@ -24,7 +24,8 @@ def check(options):
 
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
-    if options.disk or options.kernel or options.qemu_arg or options.development or options.cloud:
+    machines = (options.disk, options.kernel, options.drive, options.qemu_arg)
+    if any(machines) or options.development or options.cloud:
         raise UserError("--host and --tap start a process: it has no disk, kernel or QEMU")
 
 
