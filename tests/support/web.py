@@ -93,8 +93,9 @@ class MeteredWeb:
     def allocated(self, count, path="/"):
         """Bytes that so many requests on one connection have allocated."""
         ask = getter(self.lab, path)
-        for pause in (2, 0):  # what happens once in a connection, in its first second of rest
-            for _ in range(100):
+        # What happens once: in a connection, in its first second of rest, in a receive buffer.
+        for pause in (2, 0):
+            for _ in range(200):
                 assert ask()
             time.sleep(pause)
         self.read()
