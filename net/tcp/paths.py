@@ -69,11 +69,12 @@ class Paths:
         self.event = tcp.event
         self.mtus = bytearray(4 * _MTUS_OF + 4)
 
+    @micropython.viper
     def arrives(self, connection):
         """RFC 4861 7.3.1: neighbour discovery need not ask whether the way to the peer works."""
-        remote = connection.remote
-        if len(remote) == 16:
-            self.stack.families[-1].confirm(remote)
+        block = ptr32(connection.block)
+        if block[B_FLAGS] & IS_IP6:
+            self.stack.families[-1].confirm(connection.remote)
 
     @micropython.viper
     def size(self, connection):
