@@ -70,8 +70,9 @@ class Answer:
 class Ready:
     """The bytes of an answer.
 
-    `head`: with the date in it, so another object each second in which it is sent: TCP refers to it
-    until it is acknowledged.  `body`: the first piece of the rest, or None; `more`: others.
+    `head`: with the date in it.  TCP refers to it until it is acknowledged, so a new date goes into
+    another object, unless nothing is under way.  `body`: the first piece of the rest, or None;
+    `more`: others.
     words, i32:
       0  SIZE  LENGTH  OFFSET   of the head; of the body and in it
       3  TOTAL                  what is taken when all is; -1 if there is something to be done then
@@ -81,7 +82,7 @@ class Ready:
     """
 
     def __init__(self, head, date_at, pieces, answer, keep):
-        self.head = head
+        self.head = bytearray(head)
         self.body, offset, length = pieces[0] if pieces else (None, 0, 0)
         self.more = pieces[1:]
         self.keep = keep
@@ -95,10 +96,11 @@ class Ready:
         ):
             put_word(self.words, index, value)
 
-    def set_date(self, text):
-        """Write the date into the head."""
-        at = word(self.words, DATE_AT)
-        self.head = self.head[:at] + bytes(text) + self.head[at + DATE_LENGTH :]
+    def set_date(self, text, quiet):
+        """Write the date into the head; `quiet`: nobody refers to it."""
+        if not quiet:
+            self.head = bytearray(self.head)
+        copy(text, self.head, word(self.words, DATE_AT))
 
     def rest(self, taken):
         """The pieces behind the first `taken` bytes."""
@@ -116,6 +118,14 @@ class Ready:
                 data, offset, length = pieces[0]
                 pieces[0] = (data, offset + taken, length - taken)
         return pieces
+
+
+@micropython.viper
+def copy(text: ptr8, head: ptr8, at: int):
+    i = 0
+    while i < DATE_LENGTH:
+        head[at + i] = text[i]
+        i += 1
 
 
 @micropython.viper

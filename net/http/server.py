@@ -82,6 +82,7 @@ class Http:
         self.timer = machine.timers.timer(self.look)
         self.recycle = getattr(tcp, "recycle", None)
         self.recycles = 1 if self.recycle else 0
+        self.quiet = tcp.table.quiet if hasattr(tcp, "table") else self.never
         self.ours = self  # the context of a connection that may be used again
         self.kept = 0
         self.table = bytearray(TABLE)
@@ -261,11 +262,15 @@ class Http:
         cells[words[COUNTER]] += 1
         if words[STAMP] != cells[_STAMP]:
             words[STAMP] = cells[_STAMP]
-            ready.set_date(self.clock.text)
+            ready.set_date(self.clock.text, self.quiet())
         taken = int(self.put(connection, ready.head, 0, words[SIZE], REFERENCE))
         if taken == words[SIZE] and words[LENGTH] != 0:
             taken += int(self.put(connection, ready.body, words[OFFSET], words[LENGTH], REFERENCE))
         return taken
+
+    def never(self):
+        """The kernel's connections do not say what is under way."""
+        return 0
 
     def repeat(self, session, place):
         """Call the handler once more with a request of which nothing but the sender is new."""

@@ -145,7 +145,7 @@ class Connection:
     def put(self, data, offset: int, length: int, kind: int) -> int:
         """`write`, for who knows that data[offset:offset + length] is there.
 
-        `kind`: sendqueue's REFERENCE, if `data` is immutable, or COPY.
+        `kind`: sendqueue's REFERENCE, if `data` stays as it is meanwhile, or COPY.
         """
         block = ptr32(self.block)
         state = block[STATE]

@@ -43,6 +43,8 @@ PORTS = const(8)
 B_FLAGS = const(11)
 IS_IP6 = const(0x1)
 _OVER = const(49)  # the byte of EVENTS with that bit
+_QUEUED = const(23)  # of a block
+_FEW = const(128)
 
 
 class Table:
@@ -211,6 +213,20 @@ class Table:
                 return
             before = links + int(state[before])
         state[before] = state[links + index]
+
+    @micropython.viper
+    def quiet(self) -> int:
+        """1: all that was written to connections is acknowledged; 0, too, where they are many."""
+        connections = self.connections
+        i = int(len(connections))  # noqa: RUF046 (viper)
+        if i > _FEW:
+            return 0
+        while i:
+            i -= 1
+            connection = connections[i]
+            if connection is not None and ptr32(connection.block)[_QUEUED] != 0:
+                return 0
+        return 1
 
     @micropython.viper
     def release(self, index: int):

@@ -77,7 +77,7 @@ class Connection:
         return taken
 
     def put(self, data, offset, length, kind):
-        assert kind == (1 if isinstance(data, bytearray) else 0) or kind == 1
+        assert kind in (0, 1)
         return self.write(data, offset, length)
 
     def hold(self, count):
