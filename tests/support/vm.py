@@ -226,10 +226,15 @@ class Machine:
         try:
             self.monitor = Monitor(ours)
         except (EOFError, ValueError, OSError) as error:
+            # A machine that has nothing to do may have ended before the monitor greets.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(2)
+            ended = self.process.poll() is not None
             self.process.kill()
-            raise AssertionError(
-                f"QEMU did not start: {self.process.stderr.read().decode()}"
-            ) from error
+            complaint = self.process.stderr.read().decode()
+            if complaint or not ended:
+                raise AssertionError(f"QEMU did not start: {complaint}") from error
+            self.monitor = None
 
     def _boot(self, folder):
         """QEMU's arguments for one of BOOTS."""
