@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from net.get import HEAD, Get, Response
+from net.get import LONGEST_HEAD, Get, Response
 from net.inet import Inet
 from net.tcp import Tcp
 from tests.clients.scene import Entropy
@@ -80,7 +80,7 @@ def test_pieces_of_any_size(good, cuts):
         OK + b"Transfer-Encoding: gzip\r\n\r\nx",
         OK + b"Transfer-Encoding: gzip, chunked\r\n\r\nx",
         OK + b"\r\n" + b"x" * 1001,
-        OK + b"X: " + b"y" * HEAD,
+        OK + b"X: " + b"y" * LONGEST_HEAD,
         CHUNKED + b"5\r\nhelloworld",
         CHUNKED + b"zz\r\nhello\r\n",
         CHUNKED + b"\r\nhello\r\n",
@@ -105,7 +105,7 @@ def test_no_bytes_raise_anything_else_or_take_memory(pieces, start):
             if response.feed(piece):
                 break
             assert len(response.body) <= 100
-            assert len(response.rest) <= HEAD
+            assert len(response.rest) <= LONGEST_HEAD
         else:
             response.end()
     except ValueError:
