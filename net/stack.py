@@ -59,6 +59,7 @@ the nic says, as can what servers and routers say, but not more.
 
 from net.address import text
 from net.ethernet import Ethernet
+from runtime.parts import part
 
 UDP = 17
 TCP = 6
@@ -68,14 +69,6 @@ SMALLEST_MTU = 576  # RFC 791: what everybody takes
 # network says of itself is asked for; net.urgent with TCP, net.presence in a cloud.
 SEVERAL = "net.several"
 KNOWLEDGE = "net.knowledge"
-
-
-def part(name):
-    """The module, if it is in the image, else None."""
-    try:
-        return __import__(name, None, None, ("*",))
-    except ImportError:
-        return None
 
 
 class Interface:
@@ -104,8 +97,8 @@ class Interface:
 
     def link(self, up):
         """The cable: the other end may have become another one."""
-        for part in self.parts:
-            part.link(up)
+        for layer in self.parts:
+            layer.link(up)
 
 
 class Stack:
@@ -150,9 +143,9 @@ class Stack:
 
     def stop(self):
         """The machine ends: whoever has something to say about that says it."""
-        for part in self.families + [self.udp, self.tcp]:  # noqa: RUF005 (MicroPython)
-            if hasattr(part, "stop"):
-                part.stop()
+        for layer in self.families + [self.udp, self.tcp]:  # noqa: RUF005 (MicroPython)
+            if hasattr(layer, "stop"):
+                layer.stop()
 
     def rewire(self):
         """Put the ways out into the slots of the transports."""

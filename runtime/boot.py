@@ -15,6 +15,7 @@ from runtime.ending import Ending
 from runtime.log import LEVELS, Log
 from runtime.loop import Loop
 from runtime.machine import Machine
+from runtime.parts import part
 from runtime.platform import power
 from runtime.ready import Readiness
 from runtime.settings import Settings
@@ -37,15 +38,15 @@ SECRETS = "os.entropy"  # in an image whose service uses os.urandom (runtime/lib
 def main():
     machine = make_machine()
     ending = Ending(machine, find_devices(machine))
-    busy = find("runtime.urgent")
+    busy = part("runtime.urgent")
     if busy:
         busy.watch(ending)
     else:
         metal.on_busy(ending.urgent)
-    if find(SECRETS) and not machine.entropy.seeded:
+    if part(SECRETS) and not machine.entropy.seeded:
         machine.log.error("%s needs numbers that nobody can guess: not started", image.NAME)
         metal.exit(1)
-    files = find("runtime.files")
+    files = part("runtime.files")
     if files:
         files.mount(machine)
     ready = Readiness(machine, image.NAME)
@@ -84,10 +85,10 @@ def find_devices(machine, console=True):
     """Chipset and the devices that the image has drivers for; returns who may stop the machine."""
     switches = [Console(machine.stop)] if console else []
     functions = pci.scan()
-    reach = find("runtime.platform.reach")
+    reach = part("runtime.platform.reach")
     if reach:
         reach.lower(functions)
-    mmio = find("drivers.virtio.mmio")
+    mmio = part("drivers.virtio.mmio")
     if mmio:
         switches += mmio.switches(machine, functions)
         functions += mmio.slots(machine, functions)
@@ -95,11 +96,11 @@ def find_devices(machine, console=True):
     for switch in switches:
         machine.loop.add(switch)
     arena = Arena(*metal.arena())
-    csprng = find("runtime.csprng")
+    csprng = part("runtime.csprng")
     if csprng:
         machine.entropy = entropy = csprng.make(machine, metal)
     for name in DRIVERS:
-        driver = find(name)
+        driver = part(name)
         for function in functions if driver else ():
             device = driver.probe(machine, function, arena)
             if device:
@@ -107,17 +108,9 @@ def find_devices(machine, console=True):
                     machine.loop.add(device)
                 except ValueError as error:
                     machine.log.error("%s is not heard: %s", function.name, error)
-    instance = find("runtime.instance")
+    instance = part("runtime.instance")
     if instance:
         instance.find(machine)
     if csprng:
         csprng.report(entropy, machine.log)
     return switches
-
-
-def find(name):
-    """The module, if it is in the image (tools/image/closure.py, COMPANIONS)."""
-    try:
-        return __import__(name, None, None, ("*",))
-    except ImportError:
-        return None

@@ -29,6 +29,7 @@ from micropython import const
 from drivers.virtio import device, transport
 from drivers.virtio.requests import WRITE, Channel, Requests
 from runtime.counters import Counters
+from runtime.parts import part
 
 TYPE = const(3)
 TRANSITIONAL = const(0x1003)
@@ -296,11 +297,3 @@ class Port:
         if self.full and self.user:
             self.full = False
             self.user.writable(self)
-
-
-def part(name):
-    """The module, if it is in the image, else None."""
-    try:
-        return __import__(name, None, None, ("*",))
-    except ImportError:
-        return None

@@ -28,7 +28,7 @@ Above: dhcp.py.
 from micropython import const
 
 from net.address import length as mask_length
-from net.stack import part
+from runtime.parts import part
 
 OP = const(0)
 HTYPE = const(1)

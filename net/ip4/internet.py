@@ -13,7 +13,7 @@ one attached first), then its gateway.  With one interface nothing of this is on
 from net.address import parse, parse_interface
 from net.config import INTERFACES
 from net.ip4.interface import Interface4
-from net.stack import part
+from runtime.parts import part
 
 SEVERAL = "net.ip4.several"  # where `attach` is called (tools/image/closure.py, PARTS)
 

@@ -37,6 +37,7 @@ import metal
 
 from runtime.instance import drive, userdata
 from runtime.log import LEVELS
+from runtime.parts import part
 from runtime.platform import fw_cfg, smbios
 from runtime.settings import parse
 
@@ -91,8 +92,8 @@ def find(machine):
             values[name] = value
     source = drive.find(machine)
     if not source:
-        part = part_of(METADATA)
-        source = part.find(machine, system) if part else None
+        metadata = part(METADATA)
+        source = metadata.find(machine, system) if metadata else None
     layers = [("fw_cfg", told)]  # the first wins
     if source:
         instance.source = source.where
@@ -120,22 +121,14 @@ def find(machine):
         )
 
 
-def part_of(name):
-    """The module, if it is in the image."""
-    try:
-        return __import__(name, None, None, ("*",))
-    except ImportError:
-        return None
-
-
 def sound(log, where, settings):
     """Those settings that the network, if there is one, would not stop at."""
-    part = part_of(NETWORK)
+    network = part(NETWORK)
     found = {}
     for name, value in settings.items():
         try:
-            if part:
-                part.check(name, value)
+            if network:
+                network.check(name, value)
             if name == "log" and value not in LEVELS:
                 raise ValueError
             found[name] = value
@@ -205,9 +198,9 @@ def understand(machine, instance, source):
         sow(machine, seed, source.where if source.drive else "")
     except ValueError:
         log.warning("instance: a random_seed that is not base64")
-    part = part_of(NETWORK)
-    if part and source.network:
-        found, complaints = part.read(source.network, machine.nics)
+    network = part(NETWORK)
+    if network and source.network:
+        found, complaints = network.read(source.network, machine.nics)
         for complaint in complaints:
             log.warning("instance: network_data.json: %s", userdata.shown(complaint))
         told.update(found)

@@ -15,9 +15,9 @@ the image, which is then half as large: for whoever has another server for the r
 """
 
 from net.dhcp import Dhcp
-from net.stack import part
 from net.udp import Udp
 from runtime.counters import Counters
+from runtime.parts import part
 from services.dns.responder import COUNTS, DROPS, Responder
 from services.dns.server import Server
 

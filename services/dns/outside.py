@@ -11,7 +11,7 @@ Law: a table of this version and of the length that it says is believed: it come
 image comes from.
 """
 
-from net.stack import part
+from runtime.parts import part
 from services.dns.table import Table
 
 

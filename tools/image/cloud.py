@@ -1,6 +1,6 @@
 """What a machine in a cloud has besides its service: `./importos build --cloud SERVICE`.
 
-Parts that the system looks for by name and uses if they are in the image (runtime/boot.py, `find`);
+Parts that the system looks for by name and uses if they are in the image (runtime/parts.py);
 a service that imports one itself gets it, too.  Every other image is without them.
 
 Above: closure.follow, which takes them as if they were imported.
