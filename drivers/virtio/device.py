@@ -85,6 +85,16 @@ def ready(transport):
     transport.set_status(transport.status() | DRIVER_OK)
 
 
+def agreed(load, base, count, width):
+    """Fields of a configuration without a generation (2.5.3): read until two readings agree."""
+    before = None
+    while True:
+        values = [load(base + i * width) for i in range(count)]
+        if values == before:
+            return values
+        before = values
+
+
 def fail(transport, why):
     """Tell the device that we gave up on it (2.1.1), and the caller why."""
     transport.set_status(transport.status() | FAILED)

@@ -19,6 +19,8 @@ import metal
 import micropython
 from micropython import const
 
+from drivers.virtio.device import agreed
+
 DEVICE_FEATURES = const(0)
 DRIVER_FEATURES = const(4)
 QUEUE_ADDRESS = const(8)
@@ -73,15 +75,8 @@ class Legacy:
         metal.out32(self.base + CONFIG + offset, value)
 
     def read_config(self, offset, count, width):
-        # 2.5.3: without a generation counter, read until two readings agree.
         load = metal.in8 if width == 1 else metal.in16 if width == 2 else metal.in32
-        base = self.base + CONFIG + offset
-        before = None
-        while True:
-            values = [load(base + i * width) for i in range(count)]
-            if values == before:
-                return values
-            before = values
+        return agreed(load, self.base + CONFIG + offset, count, width)
 
     @micropython.viper
     def cause(self) -> int:

@@ -30,7 +30,7 @@ import metal
 import micropython
 from micropython import const
 
-from drivers.virtio.device import DeviceError
+from drivers.virtio.device import DeviceError, agreed
 from runtime.mmio import load8, load16, load32, store32
 from runtime.platform import ged
 
@@ -205,15 +205,9 @@ class Mmio:
         store32(self.base + CONFIG + offset, value)
 
     def read_config(self, offset, count, width):
-        # 2.5.3: read until two readings agree, which needs no generation and serves both versions.
+        # No generation is needed for this, so it serves both versions.
         load = load8 if width == 1 else load16 if width == 2 else load32
-        base = self.base + CONFIG + offset
-        before = None
-        while True:
-            values = [load(base + i * width) for i in range(count)]
-            if values == before:
-                return values
-            before = values
+        return agreed(load, self.base + CONFIG + offset, count, width)
 
     @micropython.viper
     def cause(self) -> int:
