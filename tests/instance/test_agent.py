@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 
 from runtime.clock import Clock
 from tests.support.metal import Machine as Hardware
+from tests.support.timer import Timer
 
 NETWORK = {"name", "hardware-address", "ip-addresses"}
-
-
-class Timer:
-    def __init__(self, callback):
-        self.callback, self.ms = callback, None
-
-    def start(self, ms):
-        self.ms = ms
-
-    def stop(self):
-        self.ms = None
 
 
 class Disk:

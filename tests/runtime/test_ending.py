@@ -6,17 +6,7 @@ import pytest
 
 from runtime import ending
 from tests.support.metal import Machine, PoweredOff
-
-
-class Timer:
-    def __init__(self, callback):
-        self.callback, self.ms = callback, None
-
-    def start(self, ms):
-        self.ms = ms
-
-    def stop(self):
-        self.ms = None
+from tests.support.timer import Timer
 
 
 class Guest:

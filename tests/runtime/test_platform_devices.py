@@ -6,6 +6,7 @@ from runtime import pci
 from runtime.platform import pvpanic, watchdog
 from tests.support.metal import Machine as Hardware
 from tests.support.metal import PciFunction
+from tests.support.timer import Timer
 
 BASE = 0xFEB00000
 
@@ -35,17 +36,6 @@ class I6300esb:
             else:
                 assert size == 4 and offset in (0, 4)
                 self.timers[offset] = value
-
-
-class Timer:
-    def __init__(self, callback):
-        self.callback, self.ms = callback, None
-
-    def start(self, ms):
-        self.ms = ms
-
-    def stop(self):
-        self.ms = None
 
 
 class Guest:

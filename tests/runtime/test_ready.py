@@ -1,24 +1,10 @@
 """The readiness marker: when it is said, and what it says."""
 
 from runtime.ready import WAITS_MS, Readiness
+from tests.support.timer import Timer
 from tests.support.vm import READY
 
 ADDRESSES = ["10.0.0.2", "fe80::1"]
-
-
-class Timer:
-    def __init__(self, callback):
-        self.callback, self.ms = callback, None
-
-    def start(self, ms):
-        self.ms = ms
-
-    def stop(self):
-        self.ms = None
-
-    def fire(self):
-        self.ms = None
-        self.callback()
 
 
 class Stack:
