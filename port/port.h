@@ -60,6 +60,7 @@ _Noreturn void machine_exit(int status);
 _Noreturn void machine_reset(void);
 _Noreturn void machine_halt(void);
 void set_poweroff(uintptr_t where, uint16_t value);
+extern char panic_policy;
 void set_panic(uintptr_t where);
 void machine_panicked(void);
 

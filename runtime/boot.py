@@ -95,6 +95,9 @@ def find_devices(machine, console=True):
     switches += power.find(functions, machine)
     for switch in switches:
         machine.loop.add(switch)
+    instance = part("runtime.instance")
+    if instance:
+        instance.begin(machine)
     arena = Arena(*metal.arena())
     csprng = part("runtime.csprng")
     if csprng:
@@ -108,7 +111,6 @@ def find_devices(machine, console=True):
                     machine.loop.add(device)
                 except ValueError as error:
                     machine.log.error("%s is not heard: %s", function.name, error)
-    instance = part("runtime.instance")
     if instance:
         instance.find(machine)
     if csprng:

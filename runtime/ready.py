@@ -38,5 +38,8 @@ class Readiness:
         machine = self.machine
         if not machine.ready:
             machine.ready = True
+            strange = machine.settings.strange()
+            if strange:
+                machine.log.warning("settings that nobody has asked for: %s", strange)
             addresses = inet.address_texts() if inet else []
             machine.log.info("ready: %s", " ".join([self.name] + addresses))  # noqa: RUF005

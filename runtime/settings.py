@@ -1,9 +1,15 @@
-"""Settings: words of the kernel command line over values compiled into the image.
+"""Settings: words of the kernel's command line over values compiled into the image.
 
 `kernel address=10.0.0.2/24 log=debug quiet`: KEY=VALUE gives text, a bare word gives True.  What
-stands later wins.  Boot loaders put the path of the image first; a bare word with a slash is that.
+stands later wins.  Boot loaders put the path of the image first: a bare word with a slash or a dot
+is that.
+Who asks for a setting says that it is one, so that runtime/ready.py can name those that nobody has
+asked for, which are mistyped, or of another image.  Those of the image (--set, NEEDS) the build has
+looked at.
 Left out: quotes; a value has no spaces.
 """
+
+KERNEL = "panic"  # is read by C, port/cpu/panic.c
 
 
 def parse(command_line):
@@ -13,7 +19,7 @@ def parse(command_line):
         key, equals, value = word.partition("=")
         if equals:
             words[key] = value
-        elif "/" not in word:
+        elif "/" not in word and "." not in word:
             words[word] = True
     return words
 
@@ -22,11 +28,20 @@ class Settings:
     """`get` looks in the command line, then in the image, then takes the caller's default."""
 
     def __init__(self, command_line="", compiled=None):
-        self.values = dict(compiled or {})
+        self.compiled = compiled or {}
+        self.values = dict(self.compiled)
         self.values.update(parse(command_line))
+        self.asked = {KERNEL}
 
     def get(self, name, default=None):
+        self.asked.add(name)
         return self.values.get(name, default)
 
     def __contains__(self, name):
+        self.asked.add(name)
         return name in self.values
+
+    def strange(self):
+        """Those that somebody has given and nobody has asked for so far."""
+        known = self.asked | set(self.compiled)
+        return ", ".join([name for name in self.values if name not in known])

@@ -5,10 +5,6 @@
 #include "py/mphal.h"
 #include "py/mpprint.h"
 
-#ifndef PANIC_DEFAULT
-#define PANIC_DEFAULT "reset"
-#endif
-
 enum { GUARD_WORDS = 16, GUARD = 0x600df00d, DOUBLE_FAULT = 8 };
 
 static bool panicking;
@@ -31,15 +27,16 @@ static void print_registers(const struct trap_frame *f, uint32_t esp) {
               (unsigned)f->ebp, (unsigned)esp);
 }
 
+// Its first letter says which: reset, exit or halt.
 static _Noreturn void finish(void) {
-    size_t length = sizeof(PANIC_DEFAULT) - 1;
+    size_t length;
     const char *given = option("panic", &length);
-    const char *policy = given ? given : PANIC_DEFAULT;
+    char policy = given ? *given : panic_policy;
     machine_panicked();
-    if (length == 4 && memcmp(policy, "exit", 4) == 0) {
+    if (policy == 'e') {
         machine_exit(1);
     }
-    if (length == 4 && memcmp(policy, "halt", 4) == 0) {
+    if (policy == 'h') {
         machine_halt();
     }
     machine_reset();

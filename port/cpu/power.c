@@ -20,9 +20,16 @@ void set_poweroff(uintptr_t where, uint16_t value) {
     poweroff_value = value;
 }
 
-// The register of pvpanic, a port or in memory.
+char panic_policy;
+
+// The register of pvpanic, a port or in memory; or a letter: what follows unless the command line
+// says something else.
 void set_panic(uintptr_t where) {
-    panic_register = where;
+    if (where < 128) {
+        panic_policy = (char)where;
+    } else {
+        panic_register = where;
+    }
 }
 
 static void store(uintptr_t where, uint8_t value) {

@@ -42,26 +42,45 @@ from runtime.platform import fw_cfg, smbios
 from runtime.settings import parse
 
 OURS = "opt/org.importos/"
-FILES = OURS + "file/"
-WANTED = {name: OURS + name for name in ("settings", "user-data", "seed")}
-WANTED["tables"] = str(fw_cfg.TABLES, "utf-8")
+FILES = "file/"
+TABLES = str(fw_cfg.TABLES, "utf-8")
 METADATA = "runtime.instance.metadata"  # in images with a network
 NETWORK = "runtime.instance.network"
+WATCHDOG = "runtime.platform.watchdog"
 LABEL = 63  # of a host name
+# Whoever reads these has done so before the sources are asked; they are followed when they come.
+AGAIN = {"log": LEVELS, "panic": ("reset", "exit", "halt"), "watchdog": ()}
+OWN = ("metadata", "metadata-wait", "ds")  # settings that a drive makes superfluous
+FACTS = {"uuid": "", "hostname": "", "name": "", "availability_zone": "", "launch_index": 0}
+FACTS.update({"meta": {}, "public_keys": {}})
 
 
 class Instance:
-    source = id = hostname = name = availability_zone = ""
-    user_data = b""
-    launch_index = 0
+    source = ""
+    user_data = None
     drive = None
 
     def __init__(self):
-        self.meta = {}
         self.network = {}
-        self.public_keys = {}
         self.settings = {}
-        self.items = {}  # of fw_cfg
+        self.items = {}  # of fw_cfg, without OURS
+        self.given = parse(metal.command_line)  # what weaker sources cannot change any more
+        self.learn({})
+
+    def learn(self, meta):
+        """What a cloud says of itself: each fact that is of the right kind."""
+        for name, default in FACTS.items():
+            value = meta.get(name)
+            value = value if isinstance(value, type(default)) else default
+            setattr(self, "id" if name == "uuid" else name, value)
+
+    def read(self, name, log):
+        """Bytes of fw_cfg; b"" if there are none."""
+        try:
+            return fw_cfg.read(*self.items.get(name, (0, 0)))
+        except ValueError as error:
+            log.warning("instance: fw_cfg: %s: %s", name, error)
+            return b""
 
     def file(self, name):
         """Bytes from fw_cfg, from "files" of the user data (JSON, base64), or from NoCloud."""
@@ -75,43 +94,42 @@ class Instance:
         return self.drive.file(name) if self.drive else None
 
 
-def find(machine):
-    """Look at all sources; fills machine.instance and adds to machine.settings."""
+def begin(machine):
+    """Before there are devices: what fw_cfg says, which needs none."""
     machine.instance = instance = Instance()
-    log, values = machine.log, machine.settings.values
-    last = parse(metal.command_line)
-    items = read_fw_cfg(machine, instance)
-    # (QEMU's tables are quicker to read there; a search takes a million instructions.)
-    system = smbios.parse(items.get("tables", b"")) or smbios.read(metal.memory)
-    system = system or smbios.System()
+    log, items = machine.log, instance.items
+    try:
+        for name, item in fw_cfg.directory().items():
+            if name == TABLES:
+                items[name] = item
+            elif name.startswith(OURS):
+                name = name[len(OURS) :]
+                items[name] = item
+                if not name.startswith(FILES) and name not in ("settings", "user-data", "seed"):
+                    log.warning("instance: fw_cfg: nobody reads %s", userdata.shown(name))
+        take(machine, "fw_cfg", parse(str(instance.read("settings", log), "utf-8")))
+    except ValueError as error:
+        log.warning("instance: fw_cfg: %s", error)
+    if "user-data" in items:
+        own(machine, "fw_cfg", instance.read("user-data", log))
 
-    # (They may say whether to ask for metadata.)
-    told = sound(log, "fw_cfg", parse(text_of(items.get("settings", b""), log)))
-    for name, value in told.items():
-        if name not in last:
-            values[name] = value
+
+def find(machine):
+    """Look at all other sources; fills machine.instance and adds to machine.settings."""
+    instance, log = machine.instance, machine.log
+    sow(machine, instance.read("seed", log), "fw_cfg")
+    # (QEMU's tables are quicker to read there; a search takes a million instructions.)
+    system = smbios.parse(instance.read(TABLES, log)) or smbios.read(metal.memory)
+    system = system or smbios.System()
     source = drive.find(machine)
     if not source:
         metadata = part(METADATA)
         source = metadata.find(machine, system) if metadata else None
-    layers = [("fw_cfg", told)]  # the first wins
     if source:
-        instance.source = source.where
-        layers += understand(machine, instance, source)
+        understand(machine, instance, source)
+    machine.settings.asked.update(OWN)
+    instance.user_data = instance.user_data or b""
     instance.id = instance.id or system.uuid
-    mine = items.get("user-data")
-    if mine is not None:
-        instance.user_data = mine
-        layers.insert(1, ("user data of fw_cfg", owned(machine, instance, "fw_cfg")))
-    for where, found in layers:
-        found = sound(log, where, found)
-        names = [name for name in found if name not in last]
-        for name in names:
-            last[name] = values[name] = found[name]
-        if names:
-            log.info("instance: %s: %s", where, ", ".join(sorted(names)))
-    if values.get("log") in LEVELS:
-        log.set_level(values["log"])
     if instance.source or instance.id:
         log.info(
             "instance: %s, %s, %s",
@@ -121,34 +139,40 @@ def find(machine):
         )
 
 
-def sound(log, where, settings):
-    """Those settings that the network, if there is one, would not stop at."""
+def take(machine, where, settings):
+    """Follow those settings that no stronger source has given, and nobody would stop at."""
+    log, asked, given = machine.log, machine.settings.asked, machine.instance.given
     network = part(NETWORK)
-    found = {}
-    for name, value in settings.items():
+    taken, late = [], []
+    for name, value in sorted(settings.items()):
+        if name in given:
+            continue
+        again = AGAIN.get(name)
         try:
             if network:
                 network.check(name, value)
-            if name == "log" and value not in LEVELS:
+            if (again and value not in again) or not userdata.is_name(name, "_-."):
                 raise ValueError
-            found[name] = value
         except (ValueError, AttributeError):
             log.warning("instance: %s: %s is not understood", where, userdata.shown(name))
-    return found
-
-
-def read_fw_cfg(machine, instance):
-    """Bytes by the names of WANTED, of what is there; the seed is used up."""
-    found = {}
-    try:
-        instance.items = fw_cfg.directory()
-        for name, path in WANTED.items():
-            if path in instance.items:
-                found[name] = fw_cfg.read(*instance.items[path])
-    except ValueError as error:
-        machine.log.warning("instance: fw_cfg: %s", error)
-    sow(machine, found.pop("seed", b""), "fw_cfg")
-    return found
+            continue
+        if name in asked and again is None:
+            late.append(name)
+            continue
+        taken.append(name)
+        given[name] = machine.settings.values[name] = value
+        if name == "log":
+            log.set_level(value)
+        elif name == "panic":
+            metal.set_panic(ord(value[0]))
+        elif name == "watchdog":
+            watchdog = part(WATCHDOG)
+            if watchdog:
+                watchdog.choose(machine)
+    if taken:
+        log.info("instance: %s: %s", where, ", ".join(taken))
+    if late:
+        log.warning("instance: %s: too late for %s, left out", where, ", ".join(late))
 
 
 def sow(machine, seed, name):
@@ -160,33 +184,15 @@ def sow(machine, seed, name):
             machine.entropy.stir(seed)
 
 
-def text_of(data, log):
-    try:
-        return str(data, "utf-8")
-    except ValueError:
-        log.warning("instance: settings that are not text")
-        return ""
-
-
 def understand(machine, instance, source):
-    """Take over what a source says; returns layers of settings."""
+    """Take over what a source says: its user data first."""
     log, meta = machine.log, source.meta
-
-    def of(kind, name, default):
-        value = meta.get(name)
-        return value if isinstance(value, kind) else default
-
+    instance.source = source.where
     instance.drive = source.drive
-    instance.id = of(str, "uuid", "")
-    instance.name = of(str, "name", "")
-    instance.availability_zone = of(str, "availability_zone", "")
-    instance.launch_index = of(int, "launch_index", 0)
-    instance.meta = of(dict, "meta", {})
-    instance.public_keys = of(dict, "public_keys", {})
-    instance.user_data = source.user_data
     instance.network = source.network
+    instance.learn(meta)
     told = {}
-    hostname = of(str, "hostname", "")
+    hostname, instance.hostname = instance.hostname, ""
     label = hostname.split(".")[0]
     if 0 < len(label) <= LABEL and len(hostname) < 254 and userdata.is_name(hostname, "-."):
         instance.hostname = hostname
@@ -194,25 +200,29 @@ def understand(machine, instance, source):
     elif hostname:
         log.warning("instance: a host name that is none")
     try:
-        seed = binascii.a2b_base64(of(str, "random_seed", ""))
+        seed = binascii.a2b_base64(meta.get("random_seed") or "")
         sow(machine, seed, source.where if source.drive else "")
-    except ValueError:
+    except (ValueError, TypeError):
         log.warning("instance: a random_seed that is not base64")
+    own(machine, source.where, source.user_data)
     network = part(NETWORK)
     if network and source.network:
         found, complaints = network.read(source.network, machine.nics)
         for complaint in complaints:
             log.warning("instance: network_data.json: %s", userdata.shown(complaint))
         told.update(found)
-    return [
-        ("user data of " + source.where, owned(machine, instance, source.where)),
-        (source.where, told),
-    ]
+    take(machine, source.where, told)
+    machine.settings.asked.update(told)  # not of a person, who might mistype it
 
 
-def owned(machine, instance, where):
-    """The settings in the user data."""
-    instance.settings, complaint = userdata.parse(instance.user_data)
+def own(machine, where, data):
+    """Follow the settings in user data; what is fw_cfg's stays the service's."""
+    instance = machine.instance
+    where = "user data of " + where
+    settings, complaint = userdata.parse(data)
     if complaint:
-        machine.log.warning("instance: user data of %s: %s", where, complaint)
-    return instance.settings
+        machine.log.warning("instance: %s: %s", where, complaint)
+    if instance.user_data is None:
+        instance.user_data = data
+        instance.settings = settings
+    take(machine, where, settings)

@@ -12,7 +12,8 @@ the switch at 0x68; base address 0 the timers:
 A store to a timer or to reload counts after 0x80 and 0x86 were stored to reload.
 
 A timer of the machine's loop feeds it, so that it barks when a callback does not come back, when a
-panic ends in a halt, or when the processor stands still.  Setting: watchdog=SECONDS, 0 for never.
+panic ends in a halt, or when the processor stands still.  Setting: watchdog=SECONDS, 0 for never;
+followed again (`choose`) when a source that needs devices has it.
 Above: machine.WDT (runtime/library/machine), which feeds it in place of the loop.
 """
 
@@ -48,13 +49,17 @@ def probe(machine, function, arena):
             machine.log.error("watchdog at %s: its registers are out of reach", function.name)
             return
         watchdog = Watchdog(machine, function, bar.address)
-        seconds = machine.settings.get("watchdog", SECONDS)
-        if str(seconds).isdigit():
-            if int(seconds):
-                watchdog.arm(1000 * min(int(seconds), LONGEST))
-                watchdog.turn()
-        else:
-            machine.log.warning("watchdog=%s is not a number of seconds", seconds)
+        choose(machine)
+
+
+def choose(machine):
+    """Follow the setting, which may come after the device was found."""
+    seconds = str(machine.settings.get("watchdog", SECONDS))
+    if not (seconds.isdigit() and len(seconds) < 10):
+        machine.log.warning("watchdog=%s is not a number of seconds", seconds)
+    elif watchdog and watchdog.ms != 1000 * min(int(seconds), LONGEST):
+        watchdog.arm(1000 * min(int(seconds), LONGEST))
+        watchdog.turn()
 
 
 class Watchdog:
@@ -67,19 +72,20 @@ class Watchdog:
         function.write16(MODE, WITHOUT_INTERRUPT)
 
     def arm(self, ms):
-        """It acts when `feed` has not been called for so long."""
+        """It acts when `feed` has not been called for so long; 0: never."""
         self.ms = ms
         for timer in (TIMER_1, TIMER_2):
             self.unlock()
             store32(self.base + timer, max(ms * TICKS // 1000, 1))
         self.feed()
-        self.function.write8(SWITCH, ENABLE)
+        self.function.write8(SWITCH, ENABLE if ms else 0)
         self.log.info("watchdog: armed, %d ms", ms)
 
     def turn(self):
         """The loop goes round."""
         self.feed()
-        self.timer.start(self.ms >> 2)
+        if self.ms:
+            self.timer.start(self.ms >> 2)
 
     def feed(self):
         self.unlock()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.instance import find
+from runtime.instance import begin, find
 from runtime.settings import Settings
 from tests.instance.disks import META, NETWORK, UUID, Disk, drive, iso, nocloud
 from tests.instance.test_platform import WHERE, FwCfg, entry2, system
@@ -44,8 +44,8 @@ class Nic:
 
 
 class Machine:
-    def __init__(self, line="", compiled=None, disks=(), files=None, tables=b""):
-        hardware = Hardware()
+    def __init__(self, line="", compiled=None, disks=(), files=None, tables=b"", devices=None):
+        self.hardware = hardware = Hardware()
         hardware.command_line = line
         firmware = hardware.add_ram(0xF0000, 0x10000)
         firmware[:] = bytes(0x10000)
@@ -58,6 +58,9 @@ class Machine:
         self.log, self.entropy = Log(), Entropy()
         self.settings = Settings(line, compiled)
         self.nics, self.disks = [Nic()], list(disks)
+        begin(self)
+        if devices:
+            devices(self)
         find(self)
 
     @property
@@ -105,6 +108,59 @@ def test_a_level_of_the_log_that_is_none_is_said_and_left_out():
     machine = Machine(disks=[config(b"hostname = 'mine'\nlog = 'loud'")])
     assert machine.settings.get("hostname") == "mine" and not machine.settings.get("log")
     assert any("log is not understood" in line for line in machine.log.lines)
+
+
+def test_what_comes_too_late_is_said_and_what_is_followed_anew_is_not():
+    """Drivers have read theirs before the drive is, but not before fw_cfg is."""
+
+    def read(machine):
+        for name in ("virtio", "log", "watchdog", "panic"):
+            machine.settings.get(name)
+
+    user = b"virtio='modern'\nlog='debug'\nwatchdog=7\npanic='halt'\nmsix='no'"
+    machine = Machine(disks=[config(user)], devices=read)
+    assert machine.settings.get("virtio") is None and machine.settings.get("msix") == "no"
+    assert "user data of config drive on disk0: too late for virtio, left out" in machine.text
+    assert machine.settings.get("watchdog") == "7" and machine.log.level == "debug"
+    assert machine.hardware.panic == ord("h")
+    machine = Machine(files={"settings": b"virtio=modern"}, devices=read)
+    assert machine.settings.get("virtio") == "modern" and "too late" not in machine.text
+
+
+def test_a_setting_of_the_image_does_not_come_too_late():
+    machine = Machine(compiled={"greeting": "hello"}, disks=[config(b"greeting = 'hi'")])
+    assert machine.settings.get("greeting") == "hi"
+
+
+def test_what_a_cloud_says_is_not_strange_and_what_a_person_says_may_be():
+    line = "metadata=no ds=x adress=1"
+    machine = Machine(line, disks=[config(b"hostnam = 'x'\nlog = 'info'")])
+    assert machine.settings.get("hostname") == "ns1"
+    assert machine.settings.strange() == "adress, hostnam, log"  # boot would ask for `log`
+
+
+def test_what_nobody_reads_of_fw_cfg_is_named():
+    machine = Machine(files={"setings": b"a=b", "user_data": b"", "file/zone": b"z", "seed": b""})
+    assert machine.log.lines == [
+        "instance: fw_cfg: nobody reads setings",
+        "instance: fw_cfg: nobody reads user_data",
+    ]
+
+
+def test_a_part_of_fw_cfg_that_cannot_be_read_leaves_the_others():
+    files = {"user-data": bytes(0x40001), "settings": b"a=b", "file/zone": bytes(0x40001)}
+    machine = Machine(files=files)
+    assert "fw_cfg: user-data: 262145 bytes are too many" in machine.text
+    assert machine.settings.get("a") == "b"
+    with pytest.raises(ValueError, match="too many"):
+        machine.instance.file("zone")
+
+
+@pytest.mark.parametrize("policy", ["", "later", "exitt", "Halt"])
+def test_a_policy_that_is_none_is_not_followed(policy):
+    machine = Machine(files={"settings": f"panic={policy}".encode()})
+    assert "fw_cfg: panic is not understood" in machine.text
+    assert not hasattr(machine.hardware, "panic")
 
 
 def test_config_drive_before_nocloud_and_labels_in_any_letters():

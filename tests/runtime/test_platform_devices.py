@@ -94,6 +94,18 @@ def test_it_is_left_alone_if_told(bench, words):
     assert len(guest.lines) == (words != "0")
 
 
+def test_a_setting_that_comes_after_the_device_was_found(bench):
+    guest, device, function = bench()
+    for words, ticks, switch in (("5", 5 * 512, 2), ("0", 1, 0), ("9", 9 * 512, 2)):
+        guest.settings["watchdog"] = words
+        watchdog.choose(guest)
+        assert (device.timers[0], function.load(0x68, 1)) == (ticks, switch)
+    guest.settings["watchdog"] = "soon"
+    watchdog.choose(guest)
+    assert device.timers[0] == 9 * 512 and "watchdog=soon is not" in guest.lines[-1]
+    assert device.strange == 0
+
+
 def test_registers_out_of_reach_are_said(bench):
     _, _, function = bench(watchdog="0")
     watchdog.watchdog = None

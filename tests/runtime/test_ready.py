@@ -1,6 +1,7 @@
 """The readiness marker: when it is said, and what it says."""
 
 from runtime.ready import WAITS_MS, Readiness
+from runtime.settings import Settings
 from tests.support.timer import Timer
 from tests.support.vm import READY
 
@@ -26,6 +27,8 @@ class Machine:
     def __init__(self, inet=None):
         self.inet, self.ready, self.lines = inet, False, []
         self.timers = self.log = self
+        self.settings = Settings("log=debug adress=10.0.0.2/24", {"greeting": "hello"})
+        self.settings.get("log")
 
     def timer(self, callback):
         self.alarm = Timer(callback)
@@ -33,6 +36,10 @@ class Machine:
 
     def info(self, text, *values):
         self.lines.append(text % values)
+
+    def warning(self, text, *values):
+        self.warnings = getattr(self, "warnings", [])
+        self.warnings.append(text % values)
 
 
 def test_without_a_network_it_is_said_when_start_has_returned():
@@ -52,6 +59,19 @@ def test_with_a_stack_it_waits_for_an_address_and_is_said_once():
             callback(machine.inet)
     assert machine.lines == ["ready: dns 10.0.0.2 fe80::1"]
     assert machine.ready
+
+
+def test_settings_that_nobody_has_asked_for_are_named_once():
+    """A mistyped one; not those of the image, which the build has looked at."""
+    machine = Machine()
+    ready = Readiness(machine, "hello")
+    ready.started()
+    ready.started()
+    assert machine.warnings == ["settings that nobody has asked for: adress"]
+    machine = Machine()
+    machine.settings.get("adress")
+    Readiness(machine, "hello").started()
+    assert not hasattr(machine, "warnings")
 
 
 def test_a_start_that_serves_and_does_not_return_is_ready_once_it_has_an_address():

@@ -81,6 +81,14 @@ def test_settings_command_line_wins():
     assert settings.get("gateway", "none") == "none"
     assert "build/dns.elf" not in settings
     assert "address" in settings
+    assert settings.strange() == ""
+
+
+def test_settings_what_nobody_asks_for_is_strange():
+    settings = Settings("dns.elf log=info panic=halt adress=1 quiet", {"greeting": "hello"})
+    assert settings.strange() == "log, adress, quiet"
+    assert settings.get("log") and "quiet" in settings
+    assert settings.strange() == "adress"
 
 
 def test_arena_hands_out_aligned_pieces_until_it_is_empty():

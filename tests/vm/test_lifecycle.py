@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.instance.disks import iso, nocloud
 from tests.support import images, vm
 from tests.vm.conftest import ADDRESS, static
 
@@ -128,6 +129,28 @@ def test_a_machine_that_halted_after_a_panic_is_ended_by_the_watchdog(image):
     with hangs(image, "panics", *WATCHDOG, words="watchdog=1 panic=halt") as guest:
         guest.monitor.wait_for("WATCHDOG")
         assert "ValueError: a bug" in guest.text
+
+
+SETTINGS = "name=opt/org.importos/settings,string="
+
+
+def test_what_fw_cfg_says_of_watchdog_and_panic_is_followed(image):
+    """They were the command line's alone."""
+    words = ("-fw_cfg", SETTINGS + "watchdog=1 panic=halt")
+    with hangs(image, "panics", *WATCHDOG, *words) as guest:
+        guest.monitor.wait_for("WATCHDOG")
+        assert "armed, 1000 ms" in guest.text and "ValueError: a bug" in guest.text
+
+
+def test_a_watchdog_that_a_drive_puts_to_sleep(image, tmp_path):
+    (tmp_path / "seed.iso").write_bytes(iso(nocloud(b"watchdog = 0\nvirtio = 'legacy'"), "cidata"))
+    drive = ("-drive", f"file={tmp_path}/seed.iso,format=raw,if=virtio,readonly=on")
+    words = ("-fw_cfg", SETTINGS + "wachdog=3")
+    with hangs(image, "spins", *WATCHDOG, *drive, *words) as guest:
+        guest.wait_for("ready: hangs")
+        assert "armed, 30000 ms" in guest.text and "armed, 0 ms" in guest.text
+        assert "user data of NoCloud on disk0: too late for virtio, left out" in guest.text
+        assert "settings that nobody has asked for: wachdog" in guest.text
 
 
 def test_wdt_is_the_watchdog_and_the_loop_feeds_it_no_more(image):
