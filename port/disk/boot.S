@@ -50,6 +50,7 @@ payload_end:     .long 0
 payload_hash:    .long 0
 command_line:    .long 0
 calls_length:    .long 0
+pools:           .long 0                        // what to compute from names, behind the image
 packing:         .long unpacks                  // what `unpack` takes: DEFLATE or LZMA of disk.py
 
 1:  cli
@@ -296,6 +297,52 @@ undo:
 2:  decb %al
     cmpb $0xe8, %al
     je undo
+
+// Pointers, lengths and hashes of names are not in the payload (tools/image/disk.py): they follow from
+// the characters.  Five words for each run of names: how many, characters, hashes, lengths, pointers.
+    movl pools, %esi
+next_pool:
+    lodsl
+    testl %eax, %eax
+    jz 5f
+    pushl %eax
+    lodsl
+    xchgl %eax, %edi
+    lodsl
+    xchgl %eax, %ebx
+    lodsl
+    xchgl %eax, %edx
+    lodsl
+    xchgl %eax, %ebp
+    popl %ecx
+    pushl %esi
+    movl %edi, %esi
+1:  movl %esi, (%ebp)
+    movb $5381 & 0xff, %ah                      // of `hash * 33 ^ character` the lowest byte
+2:  movb %ah, %al
+    shlb $5, %al
+    addb %al, %ah
+    lodsb
+    xorb %al, %ah
+    testb %al, %al
+    jnz 2b
+    // The byte behind the name has been counted too: `ah` is 33 times the hash.  33 * 225 = 1.
+    movb $225, %al
+    mulb %ah
+    cmpb $1, %al                                // 0 is none
+    adcb $0, %al
+    movb %al, (%ebx)
+    incl %ebx
+    movl %esi, %eax
+    subl (%ebp), %eax
+    decl %eax
+    movb %al, (%edx)
+    incl %edx
+    addl $4, %ebp
+    loop 1b
+    popl %esi
+    jmp next_pool
+5:
     movl $0x2badb002, %eax                      // multiboot's magic
     movl $information, %ebx
     movl command_line, %ecx

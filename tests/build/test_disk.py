@@ -126,7 +126,7 @@ def test_inflate_copies_from_the_whole_window(unpack):
 
 
 def relative(data, length):
-    """What the loader does after inflating (boot.S)."""
+    """What the loader does after unpacking (boot.S)."""
     data = bytearray(data)
     for code in 0xE9, 0xE8:
         at = 0
@@ -169,6 +169,21 @@ def test_branches_to_one_function_look_alike(code):
     assert {changed[place + 1 : place + 5] for place in at} == {struct.pack(">I", 50)}
 
 
+def named(data, pools):
+    """What it does last: hashes, lengths and pointers of names."""
+    data, at = bytearray(data), pools - disk.IMAGE
+    while struct.unpack_from("<I", data, at)[0]:
+        words = struct.unpack_from("<5I", data, at)
+        count, text, hashes, lengths, pointers = (words[0], *(w - disk.IMAGE for w in words[1:]))
+        for i in range(count):
+            name = data[text : data.index(0, text)]
+            data[hashes + i], data[lengths + i] = disk.hash_of(name), len(name)
+            struct.pack_into("<I", data, pointers + 4 * i, disk.IMAGE + text)
+            text += len(name) + 1
+        at += 20
+    return bytes(data[: pools - disk.IMAGE])
+
+
 @given(st.binary(min_size=4, max_size=400), st.data())
 @settings(deadline=None)
 def test_checksum_notices_any_change_of_one_word(data, draw):
@@ -187,7 +202,7 @@ def test_header_is_the_one_of_the_boot_sector():
     for kind, values in re.findall(r":\s+(\.\w+) (0(?:, 0)*|unpacks)", fields):
         drawn += sizes[kind] * len(values.split(","))
     assert struct.Struct(drawn).size == disk.HEADER.size
-    assert drawn.replace("I" * 13, "13I") == disk.HEADER.format
+    assert drawn.replace("I" * 14, "14I") == disk.HEADER.format
     assert len(disk.Header._fields) == len(drawn) - 1
 
 
@@ -215,7 +230,9 @@ def test_an_image_has_the_layout_that_is_drawn(hello, unpack):
     assert disk.checksum(payload) == header.payload_hash
     elf = Elf(hello / "hello.elf")
     start, flat = elf.flat()
-    assert relative(unpack(payload, header.packing), calls) == flat
+    unpacked = relative(unpack(payload, header.packing), calls)
+    assert named(unpacked, header.pools).rstrip(b"\0") == flat.rstrip(b"\0")
+    assert unpacked.count(0) > flat.count(0) + 6 * 300, "what follows from names is not packed"
     assert (start, header.entry) == (disk.IMAGE, elf.entry)
     assert header.payload_address >= start + len(flat) and header.payload_address % 4096 == 0
     assert header.payload_end == header.payload_address + len(payload)

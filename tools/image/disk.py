@@ -6,9 +6,9 @@
     moved(image, lba)           # the same, with all but its first sector elsewhere
     bytes_used(path)            # up to the last one that is not zero: what an image "weighs"
 
-The layout is drawn in port/disk/boot.S.  The payload is packed as the loader says that it unpacks,
-after a filter for branches: raw LZMA is smaller, raw deflate (RFC 1951) starts sooner; the numbers
-are in docs/build.md.
+The layout is drawn in port/disk/boot.S.  What the loader computes from names is left out, a filter
+for branches comes next, and then the payload is packed as the loader says that it unpacks: raw LZMA
+is smaller, raw deflate (RFC 1951) starts sooner; the numbers are in docs/build.md.
 Left out: other formats, which tools/image/formats makes from this one.
 """
 
@@ -31,6 +31,10 @@ BOUNCE = 0x10000
 CALL, JUMP = 0xE8, 0xE9
 DEFLATE, LZMA = 1, 2  # what a loader unpacks
 PROPERTIES = {"id": lzma.FILTER_LZMA1, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 0, "pb": 0}
+
+# Interned strings, and what comes before the pointers of a pool: entries, hashes, lengths.
+POOLS = ("mp_qstr_const_pool_static", "mp_qstr_const_pool", "mp_qstr_frozen_const_pool")
+POOL = struct.Struct("<12xIII")
 
 # SeaBIOS takes a virtio-blk disk of less than one cylinder (16 heads of 63 sectors) for a floppy;
 # VDI, VHD and clouds count in these.
@@ -61,6 +65,7 @@ class Header(NamedTuple):
     payload_hash: int = 0
     command_line: int = 0
     calls_length: int = 0
+    pools: int = 0
     packing: int = DEFLATE
 
     @classmethod
@@ -73,7 +78,7 @@ class Header(NamedTuple):
         return image[:HEADER_OFFSET] + HEADER.pack(*self) + image[end:]
 
 
-HEADER = struct.Struct("<HHHH13I")
+HEADER = struct.Struct("<HHHH14I")
 
 
 def compress(data, packing=DEFLATE):
@@ -104,6 +109,54 @@ def absolute(flat, length):
     return bytes(data)
 
 
+def without_names(elf, flat):
+    """The image without what the loader computes from names; behind it, where that belongs.
+
+    A pool of interned strings (MicroPython's py/qstr.h) has a pointer, a length and a hash of each,
+    and all three follow from the characters, which lie one behind the other.
+    """
+    flat += bytes(-len(flat) % 4)
+    data, runs = bytearray(flat), b""
+    for symbol in elf.symbols():
+        if symbol.name not in POOLS:
+            continue
+        at = symbol.address - IMAGE
+        count, hashes, lengths = POOL.unpack_from(flat, at)
+        for first, last in _runs(flat, count, hashes, lengths, at + POOL.size):
+            pointers = symbol.address + POOL.size + 4 * first
+            (text,) = struct.unpack_from("<I", flat, pointers - IMAGE)
+            count = last - first
+            runs += struct.pack("<5I", count, text, hashes + first, lengths + first, pointers)
+            for table, size in (hashes + first, 1), (lengths + first, 1), (pointers, 4):
+                data[table - IMAGE : table - IMAGE + count * size] = bytes(count * size)
+    return bytes(data), runs + bytes(4)
+
+
+def _runs(flat, count, hashes, lengths, pointers):
+    """(first, end) of names whose pointer, length and hash are what the loader would compute."""
+    first, expected = 0, None
+    for i in range(count + 1):
+        end = None
+        if i < count:
+            (text,) = struct.unpack_from("<I", flat, pointers + 4 * i)
+            name = flat[text - IMAGE : flat.index(0, text - IMAGE)]
+            if (flat[lengths - IMAGE + i], flat[hashes - IMAGE + i]) == (len(name), hash_of(name)):
+                end = text + len(name) + 1
+        if end is None or text != expected:
+            if i - first > 4:
+                yield first, i
+            first = i + (end is None)
+        expected = end
+
+
+def hash_of(name):
+    """The hash of an interned string, MICROPY_QSTR_BYTES_IN_HASH being 1."""
+    value = 5381
+    for character in name:
+        value = value * 33 ^ character
+    return value & 0xFF or 1
+
+
 def checksum(data):
     """The loader's sum: over 32-bit words, each step `sum = rotate(sum ^ word, 5) * odd`."""
     total = 0
@@ -125,13 +178,15 @@ def disk_image(elf_path, loader, command_line=""):
         raise UserError("the command line is too long for the loader")
     calls = elf.section(".text").size
     packing = Header.read(loader).packing
-    payload = _sectors(compress(absolute(flat, calls), packing), SECTOR)
+    flat, runs = without_names(elf, flat)
+    payload = _sectors(compress(absolute(flat, calls) + runs, packing), SECTOR)
     header = Header(
         entry=elf.entry,
         # Behind the image, where its .bss and heap begin: 16 spare bytes for the last, wide load.
-        payload_address=-(-(IMAGE + len(flat) + 16) // 4096) * 4096,
+        payload_address=-(-(IMAGE + len(flat + runs) + 16) // 4096) * 4096,
         command_line=command_line_at,
         calls_length=calls,
+        pools=IMAGE + len(flat),
         packing=packing,
     )
     return _partitioned(_joined(header, loader, payload, SECTOR))
