@@ -7,8 +7,9 @@ import requests
 
 from tests.support.fake_openstack import AUTH, FakeCloud
 from tools import cli
+from tools.deploy import openstack as provider
 from tools.deploy import readiness
-from tools.deploy.openstack import servers
+from tools.deploy.openstack import images, servers
 
 PASSWORD = "correct-horse"
 
@@ -28,8 +29,9 @@ def cloud(monkeypatch, tmp_path):
     clouds.write_text(json.dumps({"clouds": {"test": {"auth": auth, "region_name": "here"}}}))
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
     monkeypatch.setenv("OS_CLOUD", "test")
-    for module in (readiness, servers):
+    for module in (readiness, servers, images):
         monkeypatch.setattr(module, "POLL", 0.01)
+    monkeypatch.setattr(provider, "SETTLED", 0)
     return made
 
 

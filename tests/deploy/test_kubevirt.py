@@ -99,6 +99,10 @@ def test_yaml_is_read_as_it_was_meant(value):
         (["--apply"], "--apply needs --registry"),
         (["--apply", "--registry", "r.example"], "kubectl is not installed"),
         (["--user-data", "/none"], "--user-data /none: No such file"),
+        (["--name", "1dns"], "a letter first"),
+        (["--namespace", "My"], "--namespace My: Kubernetes takes"),
+        (["--registry", "https://r.example/me"], r"expected HOST\[:PORT\]/PATH"),
+        (["--registry", "https://maria:geheim@r.example"], r"--registry https://\*\*\*@r.example:"),
     ],
 )
 def test_what_is_refused(words, message, monkeypatch):
@@ -172,13 +176,62 @@ def test_what_there_is_is_listed_stopped_and_deleted(cluster, capsys):
     assert "running" in capsys.readouterr().out
     assert deploy.run(cli.parse(["logs", "kubevirt", "dns"]), None) == 0
     assert "ready: dns" in capsys.readouterr().out
+    provider = kubevirt.KubeVirt(argparse.Namespace(namespace="default", context=None))
+    provider.press(Instance("dns", "dns", "running"))
+    assert '{"spec": {"runStrategy": "Halted"}}' in cluster.asked
     cluster.put("Stopped")
     assert deploy.run(cli.parse(["stop", "kubevirt", "dns"]), None) == 0
-    assert '{"spec": {"runStrategy": "Halted"}}' in cluster.asked
+    assert deploy.run(cli.parse(["delete", "kubevirt", "dns"]), None) == 0
+    assert "delete virtualmachine dns" in cluster.asked
+    assert "delete service" not in cluster.asked  # the script still has a machine of it
     cluster.write("machines", '{"items": []}')
-    provider = kubevirt.KubeVirt(argparse.Namespace(namespace="default", context=None))
-    provider.delete(Instance("dns", "dns", "stopped"))
+    provider.tidy(["dns"], print)
     assert "delete service -l importos_service=dns" in cluster.asked
+
+
+# skopeo 1.9 on a registry that is not there, and on one that wants a password.
+REFUSED = (
+    'time="2026-11-21T20:00:00Z" level=warning msg="trying again"\n'
+    'time="2026-11-21T20:00:01Z" level=fatal msg="trying to reuse blob sha256:4a at destination: '
+    'pinging container registry r.example: Get \\"https://r.example/v2/\\": '
+    'dial tcp: no such host"\n'
+)
+
+
+@pytest.mark.parametrize(
+    "said, reason",
+    [
+        (
+            REFUSED,
+            "trying to reuse blob sha256:4a at destination: pinging container registry r.example:"
+            ' Get "https://r.example/v2/": dial tcp: no such host',
+        ),
+        ('time="x" level=fatal msg="a\\nb"', "a b"),
+        ("error: two\nerror: lines\n", "lines"),
+        ("", "no message"),
+        ("Get https://maria:geheim@r.example/v2: refused", "Get https://***@r.example/v2: refused"),
+    ],
+)
+def test_the_reason_among_the_words_of_a_tool(said, reason):
+    assert kubevirt.complaint(said) == reason
+
+
+def test_a_push_that_fails_is_one_line_and_applies_nothing(cluster, built, monkeypatch, capsys):
+    cluster.write("words", REFUSED)
+    (cluster.folder / "skopeo").write_text(f"#!/bin/sh\ncat {cluster.folder}/words >&2; exit 1\n")
+    monkeypatch.setattr(cli, "build", lambda _: built.folder)
+    words = ("deploy", "kubevirt", "dns", "--apply", "--registry", "r.example/me")
+    assert cli.main(list(words)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("importos: skopeo: trying to reuse blob") and "level=" not in line
+    assert "apply" not in cluster.asked
+
+
+def test_a_manifest_that_cannot_be_written(built):
+    provider = kubevirt.KubeVirt(options("--output", "/none/x.yaml"))
+    provider.check()
+    with pytest.raises(UserError, match=r"^--output /none/x.yaml: No such file"):
+        provider.deploy(built, print)
 
 
 def test_a_cluster_that_refuses_is_one_line(cluster):

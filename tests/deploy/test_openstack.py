@@ -9,6 +9,12 @@ import requests
 DEPLOY = ("deploy", "openstack", "hello")
 
 
+def certificate(reason):
+    """What requests says of one, with urllib3's and OpenSSL's words."""
+    cause = f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {reason} (_ssl.c:992)"
+    return f"HTTPSConnectionPool(host='keystone.test', port=443): (SSLError(1, '{cause}'))"
+
+
 def one_line(result):
     status, _, errors = result
     assert status == 1
@@ -166,8 +172,23 @@ def test_no_flavor_is_large_enough(cloud, importos):
         ),
         (
             ("POST", "/v3/auth/tokens"),
-            requests.exceptions.SSLError("self-signed certificate"),
-            "test: its certificate is not trusted",
+            requests.exceptions.SSLError(certificate("self-signed certificate")),
+            "its certificate is not trusted (self-signed certificate): set cacert",
+        ),
+        (
+            ("POST", "/v3/auth/tokens"),
+            requests.exceptions.SSLError(certificate("certificate has expired")),
+            "test: its certificate is refused: certificate has expired\n",
+        ),
+        (
+            ("POST", "/v3/auth/tokens"),
+            requests.exceptions.SSLError("EOF occurred in violation of protocol"),
+            "test: its certificate is not trusted: set cacert",
+        ),
+        (
+            ("POST", "/v3/auth/tokens"),
+            OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /none.pem"),
+            "test: Could not find a suitable TLS CA certificate bundle, invalid path: /none.pem",
         ),
         (
             ("POST", "/v2/images"),
@@ -337,3 +358,22 @@ def test_who_logs_in_is_not_said_in_full(cloud, importos, tmp_path, name):
     del known["clouds"]["test"]["auth"][name]
     (tmp_path / "clouds.yaml").write_text(json.dumps(known))
     assert name in one_line(importos("list", "openstack"))
+
+
+def test_who_logs_in_may_stand_in_an_address(cloud, importos, tmp_path):
+    known = json.loads((tmp_path / "clouds.yaml").read_text())
+    known["clouds"]["test"]["auth"]["auth_url"] = "http://user:mellon@nowhere.test/v3"
+    (tmp_path / "clouds.yaml").write_text(json.dumps(known))
+    errors = one_line(importos("list", "openstack"))
+    assert "cannot connect (http://***@nowhere.test/v3" in errors and "mellon" not in errors
+
+
+@pytest.mark.parametrize(
+    "name, value", [("auth_type", "none-such"), ("cacert", "/none.pem"), ("verify", "/none.pem")]
+)
+def test_what_no_library_takes_is_one_line(cloud, importos, tmp_path, name, value):
+    known = json.loads((tmp_path / "clouds.yaml").read_text())
+    known["clouds"]["test"][name] = value
+    (tmp_path / "clouds.yaml").write_text(json.dumps(known))
+    status, _, errors = importos("list", "openstack")
+    assert status == 0 or errors.count("\n") == 1

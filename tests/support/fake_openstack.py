@@ -35,7 +35,11 @@ class FakeCloud:
         self.console = "[    0.031] ready: hello 10.0.0.7\n"
         self.fail = {}
         self.corrupt = False  # what is uploaded arrives as something else
-        self.ids = itertools.count(1)
+        self.ids, self.minutes = itertools.count(1), itertools.count(1)
+
+    def now(self):
+        """A minute later each time."""
+        return f"2026-01-01T00:{next(self.minutes):02}:00Z"
 
     # requests' adapter
 
@@ -102,8 +106,12 @@ class FakeCloud:
                 return 200, {"images": found}
             case "POST", []:
                 made = {**json.loads(body), "id": f"image-{next(self.ids)}", "status": "queued"}
+                made["created_at"] = self.now()
                 self.images[made["id"]] = made
                 return 201, made
+            case "PUT", [name, "tags", tag]:
+                self.images[name].setdefault("tags", []).append(tag)
+                return 204, None
             case "PUT", [name, "file"]:
                 data = b"something else" if self.corrupt else body
                 image = self.images[name]
@@ -134,6 +142,7 @@ class FakeCloud:
             case "POST", ["servers"]:
                 wanted = body["server"]
                 made = {"id": f"server-{next(self.ids)}", "status": self.state, **wanted}
+                made["created_at"] = self.now()
                 made["addresses"] = {"shared": [{"addr": "10.0.0.7", "version": 4}]}
                 if self.fault:
                     made["fault"] = {"code": 500, "message": self.fault}
@@ -184,6 +193,10 @@ class FakeCloud:
                 self.rules.append(body["security_group_rule"])
                 return 201, {"security_group_rule": {"id": f"rule-{next(self.ids)}"}}
             case "DELETE", ["v2.0", "security-groups", name]:
+                group = {"name": self.groups[name]["name"]}
+                if any(group in s.get("security_groups", []) for s in self.servers.values()):
+                    error = {"message": "in use", "type": "SecurityGroupInUse", "detail": ""}
+                    return 409, {"NeutronError": error}
                 del self.groups[name]
                 return 204, None
         return 404, {"NeutronError": {"message": "nothing there", "type": "", "detail": ""}}

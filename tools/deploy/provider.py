@@ -13,11 +13,17 @@ can get wrong.  Passwords and tokens are in no message.
 """
 
 import json
+import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tools.errors import UserError
+
 SERVICE_TAG = "importos_service"  # the metadata that says: ours, and what it runs
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+LONGEST_NAME = 63  # it becomes a host name: RFC 1035 section 2.3.4
+LARGEST_COUNT = 1000
 
 
 class Built(NamedTuple):
@@ -52,7 +58,9 @@ class Provider:
     NAME = ""  # as on the command line
     HELP = ""  # one line for --help
     EPILOG = ""  # more of it
+    OFF = ""  # the state of a machine that is off
     FAILED = ()  # states from which a machine does not become ready by itself
+    HARDER = ""  # what the user may type where the power button does nothing; {} is the machine
     PACKAGES = MappingProxyType({})  # Debian package -> why: what the launcher installs for it
     FORMATS = ("qcow2",)  # of the images that it wants built (tools/image/formats)
     REQUIREMENTS = None  # a file in tools/ with what the virtual environment needs besides
@@ -67,9 +75,15 @@ class Provider:
         --timeout, --keep and those of a build.
         """
 
+    @classmethod
+    def add_deletion(cls, parser):
+        """Add the options of `delete`."""
+
     def __init__(self, options):
         """Keep the options; a connection is made when it is needed."""
         self.options = options
+        self.made = []  # (what it is, how to remove it) of all that this run makes, in order
+        self.changed = []  # what else it has changed: that stays as it is
 
     def check(self):
         """Refuse, before the build, what can be refused without what it makes."""
@@ -80,16 +94,42 @@ class Provider:
 
         What is there already in the same version is kept, so that repeating a command changes
         nothing.  Names are `options.name` or the service's, with -1, -2, ... if there are several.
-        `tell(text)` shows progress.  On failure nothing that this call made is left, or the message
-        says what.
+        What is made is put into `made`, before it is asked for where an answer could be lost: then
+        it can be removed.  `tell(text)` shows progress.
         """
         raise NotImplementedError
 
+    def names(self, service):
+        """The names of the machines that are asked for; refuses those that no machine can have."""
+        options = self.options
+        if not 1 <= options.count <= LARGEST_COUNT:
+            raise UserError(f"--count {options.count}: expected 1 to {LARGEST_COUNT}")
+        name = options.name or service
+        longest = name if options.count == 1 else f"{name}-{options.count}"
+        if not NAME.fullmatch(name) or len(longest) > LONGEST_NAME:
+            raise UserError(
+                f"--name {name!r}: a name has letters, digits, -, . and _ (no sign first or last),"
+                f" {LONGEST_NAME} at most"
+            )
+        if options.count == 1:
+            return [name]
+        return [f"{name}-{number}" for number in range(1, options.count + 1)]
+
     def withdraw(self):
-        """Remove what `deploy` made in this run: a machine has not become ready.  Returns what
-        could not be removed, as text, or an empty string.
+        """Remove what `deploy` made in this run, newest first: it failed, or a machine has not
+        become ready.  Returns what could not be removed, as text, or an empty string.
         """
-        raise NotImplementedError
+        left = []
+        while self.made:
+            what, remove = self.made[-1]
+            try:
+                remove()
+            except UserError as error:
+                left.append(f"{what} ({error})")
+            except KeyboardInterrupt:
+                return ", ".join([*left, *(what for what, _ in reversed(self.made))])
+            self.made.pop()
+        return ", ".join(left)
 
     def instances(self):
         """All Instances with our tag, by name."""
@@ -103,10 +143,15 @@ class Provider:
         """What the machine has written to its console, as text."""
         raise NotImplementedError
 
-    def stop(self, instance, timeout):
-        """Press the power button and wait until the machine is off."""
+    def press(self, instance):
+        """Press the power button; the caller waits until the state is OFF."""
         raise NotImplementedError
 
     def delete(self, instance):
         """Remove the machine, and what only it needed."""
         raise NotImplementedError
+
+    def tidy(self, services, tell):
+        """After machines of these services were deleted or replaced: remove what they shared, and
+        nobody uses any more.
+        """

@@ -9,12 +9,12 @@ manifest.py is what the cluster is told.
 Left out: bridges and further networks, storage: the manifest is a file, to be edited.
 """
 
+import functools
 import hashlib
 import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +27,10 @@ STOPPED = "stopped"
 LABEL = "vm.kubevirt.io/name"  # of the pod of a machine
 CONSOLE = "guest-console-log"  # its container with the serial line's log
 PATIENCE = 120  # seconds for one command
-POLL = 0.5
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")  # of a Service: RFC 1035 section 2.3.1
+REFERENCE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*", re.IGNORECASE)
+FATAL = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')  # skopeo's last words, by logrus
+LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 class Wanted(NamedTuple):
@@ -48,6 +50,8 @@ class KubeVirt(provider.Provider):
         "Without --apply nothing is sent anywhere: the manifest is written beside the images, and "
         "what to type is shown."
     )
+    OFF = STOPPED
+    HARDER = "virtctl stop --force --grace-period=0 {}"
     FAILED = (STOPPED, "crashloopbackoff", "errimagepull", "imagepullbackoff", "errorunschedulable")
     FORMATS = ("qcow2", "containerdisk")
 
@@ -75,10 +79,6 @@ class KubeVirt(provider.Provider):
         add("--output", metavar="FILE", help="the manifest (default: beside the images)")
         add("--apply", action="store_true", help="push the image, apply the manifest, and wait")
 
-    def __init__(self, options):
-        super().__init__(options)
-        self.made = []
-
     def check(self):
         from tools import qemu
 
@@ -92,7 +92,17 @@ class KubeVirt(provider.Provider):
                 reason = getattr(error, "strerror", None) or "not text"
                 raise UserError(f"--user-data {options.user_data}: {reason}") from None
         if options.name and not NAME.fullmatch(options.name):
-            raise UserError(f"--name {options.name}: Kubernetes takes a-z, 0-9 and -")
+            raise UserError(
+                f"--name {options.name}: Kubernetes takes a-z, 0-9 and -, a letter first"
+            )
+        if not NAME.fullmatch(options.namespace):
+            raise UserError(f"--namespace {options.namespace}: Kubernetes takes a-z, 0-9 and -")
+        registry = options.registry and options.registry.rstrip("/")
+        if registry and not REFERENCE.fullmatch(registry):
+            raise UserError(
+                f"--registry {LOGIN.sub('***', options.registry)}: expected HOST[:PORT]/PATH,"
+                " without https:// and who logs in"
+            )
         if options.apply:
             if not options.registry:
                 raise UserError("--apply needs --registry: where the cluster gets the image from")
@@ -109,9 +119,7 @@ class KubeVirt(provider.Provider):
             options.namespace, qemu.memory(options.memory), options.expose, self.user_data, version
         )
         name = options.name or re.sub("[^a-z0-9]+", "-", built.service.lower()).strip("-")
-        names = [name]
-        if options.count > 1:
-            names = [f"{name}-{number}" for number in range(1, options.count + 1)]
+        names = self.names(name)
         image = self._reference(built, version)
         documents = [
             manifest.machine(one, built.service, image, f"/disk/{disk.name}", wanted)
@@ -119,7 +127,10 @@ class KubeVirt(provider.Provider):
         ]
         ports = manifest.exposed(built.service, name, built.report["ports"], wanted)
         path = Path(options.output or built.folder / f"{name}-kubevirt.yaml")
-        path.write_text(manifest.yaml([*documents, *([ports] if ports else [])]))
+        try:
+            path.write_text(manifest.yaml([*documents, *([ports] if ports else [])]))
+        except OSError as error:
+            raise UserError(f"--output {path}: {error.strerror}") from None
         archive = built.image("oci.tar")
         if not options.apply:
             self._explain(path, archive, built.image("docker.tar"), image, tell)
@@ -127,7 +138,9 @@ class KubeVirt(provider.Provider):
         self._push(archive, image)
         tell(f"pushed {image}")
         known = {instance.name for instance in self.instances()}
-        self.made = [one for one in names if one not in known]
+        for one in names:
+            if one not in known:
+                self.made.append((f"machine {one}", functools.partial(self._delete, one)))
         self._kubectl("apply", "-f", str(path))
         tell(f"applied {path}")
         return [provider.Instance(one, built.service, "starting") for one in names]
@@ -153,16 +166,6 @@ class KubeVirt(provider.Provider):
         command = ["skopeo", "copy", "--quiet", f"oci-archive:{archive}", f"docker://{image}"]
         self._run(command, "skopeo")
 
-    def withdraw(self):
-        left = []
-        while self.made:
-            name = self.made.pop()
-            try:
-                self._kubectl("delete", "virtualmachine", name, "--ignore-not-found")
-            except UserError as error:
-                left.append(f"{name} ({error})")
-        return ", ".join(left)
-
     def instances(self):
         answer = self._json("get", "virtualmachines", "-l", SERVICE_TAG)
         return sorted((_instance(item) for item in answer["items"]), key=lambda i: i.name)
@@ -180,23 +183,21 @@ class KubeVirt(provider.Provider):
         done = self._attempt(*words)
         return "" if done.returncode else done.stdout  # its pod is not there yet, or no more
 
-    def stop(self, instance, timeout):
-        deadline = time.monotonic() + timeout
-        self._patch(instance.name, "Halted")
-        while self.refresh(instance).state != STOPPED:
-            if time.monotonic() > deadline:
-                raise UserError(f"{instance.name}: not off after {timeout} s")
-            time.sleep(POLL)
+    def press(self, instance):
+        change = json.dumps({"spec": {"runStrategy": "Halted"}})
+        self._kubectl("patch", "virtualmachine", instance.name, "--type=merge", "-p", change)
 
     def delete(self, instance):
-        self._kubectl("delete", "virtualmachine", instance.name, "--ignore-not-found")
-        others = [i for i in self.instances() if i.service == instance.service]
-        if not others:
-            self._kubectl("delete", "service", "-l", f"{SERVICE_TAG}={instance.service}")
+        self._delete(instance.name)
 
-    def _patch(self, name, strategy):
-        change = json.dumps({"spec": {"runStrategy": strategy}})
-        self._kubectl("patch", "virtualmachine", name, "--type=merge", "-p", change)
+    def _delete(self, name):
+        self._kubectl("delete", "virtualmachine", name, "--ignore-not-found")
+
+    def tidy(self, services, tell):
+        there = {instance.service for instance in self.instances()}
+        for service in services:
+            if service not in there:
+                self._kubectl("delete", "service", "-l", f"{SERVICE_TAG}={service}")
 
     def _json(self, *words):
         return json.loads(self._kubectl(*words, "-o", "json") or "{}")
@@ -214,8 +215,7 @@ class KubeVirt(provider.Provider):
     def _run(self, command, tool):
         done = self._process(command, tool)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise UserError(f"{tool}: {reason.removeprefix('error: ')}")
+            raise UserError(f"{tool}: {complaint(done.stderr)}")
         return done.stdout
 
     def _process(self, command, tool):
@@ -232,6 +232,16 @@ class KubeVirt(provider.Provider):
             raise UserError(f"{tool} is not installed") from None
         except subprocess.TimeoutExpired:
             raise UserError(f"{tool}: no answer in {PATIENCE} s") from None
+
+
+def complaint(text):
+    """The reason among a tool's words: skopeo's are fields of a log, kubectl's lines."""
+    fatal = FATAL.findall(text)
+    if fatal:
+        reason = json.loads(f'"{fatal[-1]}"', strict=False)
+    else:
+        reason = (text.strip().splitlines() or ["no message"])[-1].removeprefix("error: ")
+    return LOGIN.sub("***", " ".join(reason.split()))
 
 
 def _instance(item):

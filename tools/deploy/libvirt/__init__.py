@@ -14,7 +14,6 @@ are no folders, several networks (edit the domain: `virsh edit`).
 
 import pathlib
 import tempfile
-import time
 import xml.etree.ElementTree as xml
 from types import MappingProxyType
 
@@ -27,7 +26,6 @@ OFF, CRASHED = "shut off", "crashed"
 POOL = "default"
 SYSTEM_FOLDER = "/var/lib/libvirt/images"
 SESSION_FOLDER = "~/.local/share/libvirt/images"
-POLL = 0.2  # seconds
 
 
 class Libvirt(provider.Provider):
@@ -37,6 +35,8 @@ class Libvirt(provider.Provider):
         "What is there already in the same version is left as it is, or started.  Console logs "
         "and disks lie in the storage pool, which is made if it is the default one."
     )
+    OFF = OFF
+    HARDER = "virsh destroy {}"
     FAILED = (OFF, CRASHED)
     PACKAGES = MappingProxyType({"libvirt-clients": "virsh, the way to libvirt"})
 
@@ -76,7 +76,6 @@ class Libvirt(provider.Provider):
     def __init__(self, options):
         super().__init__(options)
         self.virsh = Virsh(options.connect)
-        self.made = []
 
     def check(self):
         from tools import qemu
@@ -101,21 +100,13 @@ class Libvirt(provider.Provider):
         )
         image = built.image("qcow2")
         version = domain.version(image.read_bytes(), wanted)
-        names = [options.name or built.service]
-        if options.count > 1:
-            names = [f"{names[0]}-{number}" for number in range(1, options.count + 1)]
+        names = self.names(built.service)
         if options.print_xml:
             folder = pathlib.PurePosixPath(SYSTEM_FOLDER)
             for name in names:
                 tell(self._definition(name, built.service, wanted, folder, version))
             return []
-        try:
-            return [self._one(name, built.service, image, wanted, version, tell) for name in names]
-        except BaseException:
-            left = self.withdraw()
-            if left:
-                tell(f"left behind: {left}")
-            raise
+        return [self._one(name, built.service, image, wanted, version, tell) for name in names]
 
     def _one(self, name, service, image, wanted, version, tell):
         """Make one machine, or start the one that is there."""
@@ -129,14 +120,17 @@ class Libvirt(provider.Provider):
                 if started:
                     self._empty_log(known)
                     self.virsh("start", name)
+                    self.changed.append(f"{name} started")
                 tell(f"{name}: started" if started else f"{name}: there already")
                 return self.refresh(provider.Instance(name, service, ""))
             if not self.options.replace:
                 raise UserError(f"{name} runs another version: --replace boots this one instead")
+            self._check_network(wanted.network)
             self._remove(name)
+            self.changed.append(f"the former {name} is gone")
         self._check_network(wanted.network)
         folder = self._pool_folder(wanted.pool)
-        self.made.append(name)
+        self.made.append((f"domain {name}", lambda: self._remove(name)))
         self._upload(image, wanted.pool, f"{name}.qcow2")
         text = self._definition(name, service, wanted, folder, version)
         self.virsh.with_file("define", text)
@@ -207,16 +201,6 @@ class Libvirt(provider.Provider):
         self.virsh("vol-upload", volume, image, "--pool", pool)
         self.virsh("pool-refresh", pool)
 
-    def withdraw(self):
-        left = []
-        while self.made:
-            name = self.made.pop()
-            try:
-                self._remove(name)
-            except UserError as error:
-                left.append(f"{name} ({error})")
-        return ", ".join(left)
-
     def instances(self):
         found = []
         for name in sorted(self.virsh("list", "--all", "--name").split("\n")):
@@ -246,17 +230,8 @@ class Libvirt(provider.Provider):
                 return ""  # it has not said anything yet
             return path.read_text(errors="replace")
 
-    def stop(self, instance, timeout):
-        deadline = time.monotonic() + timeout
-        if self._state(instance.name) == OFF:
-            return
+    def press(self, instance):
         self.virsh("shutdown", instance.name, "--mode", "acpi")
-        while self._state(instance.name) != OFF:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{instance.name}: not off after {timeout} s; virsh destroy {instance.name}"
-                )
-            time.sleep(POLL)
 
     def delete(self, instance):
         self._remove(instance.name)
@@ -264,7 +239,7 @@ class Libvirt(provider.Provider):
     def _remove(self, name):
         """Domain, disk and log, as far as they are there."""
         text = self._described(name)
-        pool, volume, log = domain.files(text) if text else (self.options.pool, None, None)
+        pool, volume, log = domain.files(text) if text else (POOL, None, None)
         volumes = [volume or f"{name}.qcow2", pathlib.PurePosixPath(log or f"{name}.log").name]
         if text:
             if self._state(name) not in (OFF, CRASHED):

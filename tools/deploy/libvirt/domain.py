@@ -93,9 +93,10 @@ def version(image, wanted):
 
 
 def tag(text):
-    """(service, version) of a domain that we defined, or None; `text` is its XML."""
+    """(service, version) of a domain that we defined, or None; `text` is its XML, if there is
+    one."""
     try:
-        found = xml.fromstring(text).find(f"metadata/{{{NAMESPACE}}}machine")
+        found = xml.fromstring(text or "").find(f"metadata/{{{NAMESPACE}}}machine")
     except xml.ParseError:
         return None
     return None if found is None else (found.get("service", ""), found.get("version", ""))

@@ -17,6 +17,8 @@ SECRET = re.compile(r"pass|secret|token|private|key$", re.IGNORECASE)
 TOKEN = re.compile(r"\bgAAAA[A-Za-z0-9_=-]{20,}")  # Fernet, as Keystone makes them
 SHORTEST_SECRET = 4  # less would blank out ordinary words
 TIMEOUT = 120  # seconds until an answer begins, unless clouds.yaml says api_timeout
+CONNECT = 15  # seconds until there is a connection
+IN_ADDRESS = re.compile(r"(?<=://)[^/@\s]+(?=@)")  # who logs in, in an address
 
 
 def add_arguments(parser):
@@ -73,18 +75,21 @@ class Cloud:
         except Exception as error:
             raise UserError(f"{self.name}: {first_line(error)}") from None
         self._secrets = set(find_secrets(region.config))
-        if region.config.get("api_timeout") is None:
-            region.config["api_timeout"] = TIMEOUT
-        return openstack.connection.Connection(config=region)
+        patience = region.config.get("api_timeout")
+        made = openstack.connection.Connection(config=region)
+        made.session.timeout = (CONNECT, TIMEOUT if patience is None else float(patience))
+        return made
 
     def log_in(self):
         """Find out now, not after a build, whether the cloud takes us."""
-        with self.errors():
+        with self.errors(any_at_all=True):
             self.sdk.session.get_token()
 
     @contextlib.contextmanager
-    def errors(self, doing=""):
-        """What the cloud and the network raise, as UserError in one line without secrets."""
+    def errors(self, doing="", any_at_all=False):
+        """What the cloud and the network raise, as UserError in one line without secrets; all there
+        is where the configuration is read for the first time: who wrote it may have meant anything.
+        """
         try:
             yield
         except (UserError, KeyboardInterrupt):
@@ -92,13 +97,15 @@ class Cloud:
         except Exception as error:
             text = explain(error, self.name, doing)
             if text is None:
-                raise
+                if not any_at_all:
+                    raise
+                text = f"{self.name}: clouds.yaml or OS_* variables: {first_line(error)}"
             raise UserError(self.redact(text)) from None
 
     def redact(self, text):
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return TOKEN.sub("***", text)
+        return IN_ADDRESS.sub("***", TOKEN.sub("***", text))
 
 
 def find_secrets(config):
@@ -127,9 +134,7 @@ def explain(error, cloud, doing=""):
         case auth.EndpointNotFound() | auth.CatalogException() | sdk.ServiceDisabledException():
             return f"{where}the cloud does not offer that ({first_line(error)})"
         case auth.SSLError() | requests.exceptions.SSLError():
-            return (
-                f"{cloud}: its certificate is not trusted: set cacert in clouds.yaml or OS_CACERT"
-            )
+            return f"{cloud}: {_certificate(str(error))}"
         case auth.ConnectTimeout() | requests.exceptions.Timeout():
             return f"{where}it does not answer{_address(error)}"
         case auth.ConnectFailure() | requests.exceptions.ConnectionError():
@@ -143,6 +148,8 @@ def explain(error, cloud, doing=""):
             return f"{where}{_details(error)} ({error.status_code})"
         case sdk.ResourceTimeout():
             return f"{where}it took too long: {first_line(error)}"
+        case OSError():
+            return f"{where}{first_line(error)}"  # a file that clouds.yaml names
         case sdk.SDKException() | auth.ClientException() | requests.exceptions.RequestException():
             return f"{where}{first_line(error)}"
     if type(error) is Exception:  # keystoneauth's, where a user or a password is missing
@@ -153,6 +160,16 @@ def explain(error, cloud, doing=""):
 def _details(error):
     """The cloud's own words, else the class of what happened."""
     return first_line(error.details or error.message or type(error).__name__)
+
+
+def _certificate(text):
+    """What is wrong with a certificate, in OpenSSL's words where there are any."""
+    found = re.search(r"certificate verify failed: ([^(\"]+?)\.?['\s]*\(", text)
+    reason = found[1] if found else ""
+    if not found or "self-signed" in reason or "self signed" in reason or "issuer" in reason:
+        reason = f" ({reason})" if reason else ""
+        return f"its certificate is not trusted{reason}: set cacert in clouds.yaml or OS_CACERT"
+    return f"its certificate is refused: {reason}"
 
 
 def _address(error):

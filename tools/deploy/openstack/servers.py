@@ -1,11 +1,13 @@
 """Servers in Nova: choosing flavor, network and security group, making, stopping, deleting.
 
 A server says in its metadata what it runs (SERVICE_TAG) and in which version: a hash of image and
-user data, so that the same command twice changes nothing.
+user data, so that the same command twice changes nothing.  Nova gives one name to several servers;
+of two that commands made at the same moment, the older one stays.
 Left out: several interfaces with fixed addresses, scheduler hints (a Heat template can).
 """
 
 import base64
+import functools
 import hashlib
 import time
 
@@ -13,6 +15,8 @@ from tools.deploy.provider import SERVICE_TAG, Instance
 from tools.errors import UserError
 
 VERSION_TAG = "importos_version"
+IMAGE_TAG = "importos_image"  # the image's id, also where the disk is a volume
+RUN_TAG = "importos_run"  # of the command that made it
 LARGEST_USER_DATA = 65535  # bytes of base64, Nova's limit
 POLL = 0.5  # seconds
 OFF, ON, FAILED = "shutoff", "active", "error"
@@ -34,38 +38,47 @@ def user_data(path):
     return encoded
 
 
-def names(name, count):
-    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
-
-
 class Servers:
-    def __init__(self, cloud):
-        self.cloud = cloud
+    def __init__(self, cloud, run):
+        self.cloud, self.run = cloud, run
 
-    def flavor(self, wanted, image):
-        """The flavor of that name or id; without one, the smallest that the image fits in."""
+    @functools.cached_property
+    def flavors(self):
         with self.cloud.errors("asking for flavors"):
-            known = list(self.cloud.sdk.compute.flavors())
+            return list(self.cloud.sdk.compute.flavors())
+
+    def flavor(self, wanted):
+        """The flavor of that name or id."""
+        for flavor in self.flavors:
+            if wanted in (flavor.name, flavor.id):
+                return flavor
+        there = ", ".join(sorted(flavor.name for flavor in self.flavors)) or "none"
+        raise UserError(f"--flavor {wanted}: {self.cloud.name} has {there}")
+
+    def fitting(self, wanted, ram, disk, volume):
+        """The flavor that was wanted, else the smallest that the image fits in."""
+        room = f"{ram} MB of memory and {disk} GB of disk"
+        fits = [f for f in self.flavors if f.ram >= ram and (volume or f.disk >= disk)]
         if wanted:
-            for flavor in known:
-                if wanted in (flavor.name, flavor.id):
-                    return flavor
-            there = ", ".join(sorted(flavor.name for flavor in known)) or "none"
-            raise UserError(f"--flavor {wanted}: {self.cloud.name} has {there}")
-        fitting = [f for f in known if f.ram >= image.min_ram and f.disk >= image.min_disk]
-        if not fitting:
-            raise UserError(
-                f"{self.cloud.name} has no flavor with {image.min_ram} MB of memory"
-                f" and {image.min_disk} GB of disk"
-            )
-        return min(fitting, key=lambda f: (f.ram, f.vcpus, f.disk, f.name))
+            flavor = self.flavor(wanted)
+            if flavor not in fits:
+                has = f"{flavor.ram} MB and {flavor.disk} GB"
+                raise UserError(f"--flavor {wanted} has {has}: the image needs {room}")
+            return flavor
+        if not fits:
+            raise UserError(f"{self.cloud.name} has no flavor with {room}")
+        return min(fits, key=lambda f: (f.ram, f.vcpus, f.disk, f.name))
+
+    @functools.cached_property
+    def known_networks(self):
+        with self.cloud.errors("asking for networks"):
+            return list(self.cloud.sdk.network.networks())
 
     def networks(self, wanted):
         """What to attach to: networks by name or id, or the only one there is."""
         if wanted == ["none"]:
             return "none"
-        with self.cloud.errors("asking for networks"):
-            known = list(self.cloud.sdk.network.networks())
+        known = self.known_networks
         if wanted:
             chosen = []
             for text in wanted:
@@ -84,7 +97,7 @@ class Servers:
 
     def security_group(self, service, ports, made):
         """The name of a group that lets in what the service declares, and pings; as it is where it
-        exists, else `made(group)` is called at once: rules may fail.
+        exists, else `made(name)` is called at once: rules may fail.
         """
         network = self.cloud.sdk.network
         name = f"importos-{service}"
@@ -95,7 +108,7 @@ class Servers:
             group = network.create_security_group(
                 name=name, description=f"What {service} listens on, as its image says"
             )
-            made(group)
+            made(name)
             for family, echo in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp")):
                 rules = [(echo, None)]
                 rules += [(p.partition(":")[0], int(p.partition(":")[2])) for p in ports]
@@ -113,9 +126,21 @@ class Servers:
     def _project(self):
         return self.cloud.sdk.current_project_id
 
-    def delete_group(self, identity, name):
+    def delete_group(self, service):
+        """Delete the group of a service, unless servers are in it; its name if it was."""
+        from openstack import exceptions
+
+        network = self.cloud.sdk.network
+        name = f"importos-{service}"
+        mine = {"project_id": self._project()} if self._project() else {}
         with self.cloud.errors(f"deleting security group {name}"):
-            self.cloud.sdk.network.delete_security_group(identity)
+            for group in network.security_groups(name=name, **mine):
+                try:
+                    network.delete_security_group(group, ignore_missing=True)
+                except exceptions.ConflictException:
+                    return None
+                return name
+        return None
 
     def create(self, name, service, image, flavor, networks, options, data):
         """Ask for a server; returns at once with it in state `build`."""
@@ -125,8 +150,11 @@ class Servers:
             "networks": networks,
             **{key: value for key, value in options.items() if value},
         }
-        tags = {SERVICE_TAG: service, VERSION_TAG: version(image, data)}
-        wanted["metadata"] = {**options.get("metadata", {}), **tags}
+        wanted["metadata"] = {
+            **options.get("metadata", {}),
+            **self.tags(service, image, data),
+            RUN_TAG: self.run,
+        }
         if data:
             wanted["user_data"] = data
         if wanted.pop("boot_from", "image") == "volume":
@@ -143,6 +171,10 @@ class Servers:
         with self.cloud.errors(f"making {name}"):
             return self.cloud.sdk.compute.create_server(**wanted)
 
+    def tags(self, service, image, data):
+        running = version(image.name, data)
+        return {SERVICE_TAG: service, VERSION_TAG: running, IMAGE_TAG: image.id}
+
     def rebuild(self, server, image, service, data):
         """Another image in the same place: name, addresses and ports stay."""
         more = {} if data is None else {"user_data": data}
@@ -150,15 +182,28 @@ class Servers:
             return self.cloud.sdk.compute.rebuild_server(
                 server,
                 image=image.id,
-                metadata={SERVICE_TAG: service, VERSION_TAG: version(image, data)},
+                metadata={**server.metadata, **self.tags(service, image, data)},
                 **more,
             )
 
-    def ours(self):
-        """All servers with our tag, the SDK's objects."""
+    def all(self):
+        """All servers of the project, the SDK's objects."""
         with self.cloud.errors("asking for servers"):
-            servers = list(self.cloud.sdk.compute.servers())
-        return sorted((s for s in servers if SERVICE_TAG in s.metadata), key=lambda s: s.name)
+            return list(self.cloud.sdk.compute.servers())
+
+    def ours(self):
+        """Those with our tag."""
+        return sorted((s for s in self.all() if SERVICE_TAG in s.metadata), key=lambda s: s.name)
+
+    def withdraw(self, name):
+        """Delete what this run has made under a name."""
+        for server in self.ours():
+            if server.name == name and server.metadata.get(RUN_TAG) == self.run:
+                self.delete(server.id, name)
+
+    def older(self, server):
+        """The one of our servers with the same name that was there first; itself, if it was."""
+        return min((s for s in self.ours() if s.name == server.name), key=made, default=server)
 
     def get(self, identity):
         with self.cloud.errors("asking for a server"):
@@ -175,13 +220,9 @@ class Servers:
                 return ""  # not on a host yet, or on none any more
         return (answer or {}).get("output") or ""
 
-    def stop(self, instance, timeout):
-        server = self.get(instance.id)
-        if server.status.lower() == OFF:
-            return
+    def stop(self, instance):
         with self.cloud.errors(f"stopping {instance.name}"):
-            self.cloud.sdk.compute.stop_server(server)
-        self.until(instance, timeout, lambda s: s.status.lower() == OFF, "off")
+            self.cloud.sdk.compute.stop_server(instance.id)
 
     def start(self, server):
         with self.cloud.errors(f"starting {server.name}"):
@@ -217,8 +258,17 @@ class Servers:
 
 
 def version(image, data):
-    """What a server runs, as a short hash."""
-    return hashlib.sha256(repr((image.id, data)).encode()).hexdigest()[:16]
+    """What a server runs, as a short hash; of an image's name, in which its bytes are."""
+    return hashlib.sha256(repr((image, data)).encode()).hexdigest()[:16]
+
+
+def made(server):
+    return (server.created_at or "", server.id)
+
+
+def image_of(server):
+    """The id of the image that a server runs from."""
+    return (server.image or {}).get("id") or server.metadata.get(IMAGE_TAG)
 
 
 def fault(server):
