@@ -50,9 +50,35 @@ READERS = {
 }
 
 
-def check(settings, where):
+def _number(value):
+    if not (value.isascii() and value.isdecimal() and len(value) < 10):
+        raise ValueError("expected a whole number")
+
+
+def _one_of(*words):
+    def reader(value):
+        if value not in words:
+            raise ValueError("must be one of " + ", ".join(words))
+
+    return reader
+
+
+# Settings of the system that are not the network's.
+OTHERS = {
+    "watchdog": _number,
+    "buffers": _number,
+    "ndots": _number,
+    "log": _one_of("error", "warning", "info", "debug"),
+    "virtio": _one_of("modern", "legacy"),
+    "msix": _one_of("yes", "no"),
+    "metadata": _one_of("yes", "no"),
+    "panic": _one_of("reset", "exit", "halt"),
+}
+
+
+def check(settings, where, readers=READERS):
     """Refuse a value that the machine would stop at; `where` it came from."""
-    for name, reader in READERS.items():
+    for name, reader in readers.items():
         value = settings.get(name)
         try:
             if value is True:

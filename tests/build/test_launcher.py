@@ -92,6 +92,8 @@ def test_a_setting_that_nothing_reads(tmp_path):
         ("gateway=10.0.0.256", "not an IPv4 address: 10.0.0.256"),
         ("mtu=big", "an MTU is a number from 68 up"),
         ("dns=10.0.0.1,x", "not an IPv4 address: x"),
+        ("buffers=many", "expected a whole number"),
+        ("log=loud", "must be one of error, warning, info, debug"),
     ],
 )
 def test_a_setting_that_the_network_would_not_understand(setting, reason):

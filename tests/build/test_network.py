@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.log import LEVELS
 from runtime.settings import Settings
 from tools import network, qemu
 from tools.errors import UserError
@@ -78,3 +79,17 @@ def test_settings_of_ip6_that_cannot_be_meant(line):
 def test_settings_of_ip6():
     line = "address6=2001:db8::2/64,fd00::2/48 gateway6=fe80::1 dns=2001:db8::53 identifier6=::53"
     network.check(Settings(line + " secret6=" + "0f" * 16).values, "--append")
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "1e3", "٣", "9" * 10])
+def test_numbers_of_the_system(value):
+    with pytest.raises(UserError, match="watchdog=.*: expected a whole number"):
+        network.check({"watchdog": value}, "setting", network.OTHERS)
+    network.check({"watchdog": "30", "log": "debug"}, "setting", network.OTHERS)
+
+
+def test_levels_of_the_log_are_those_of_the_machine():
+    for level in LEVELS:
+        network.OTHERS["log"](level)
+    with pytest.raises(ValueError):
+        network.OTHERS["log"]("loud")

@@ -139,6 +139,9 @@ class Needs:
                 raise UserError(f"--set {name}: nothing in this image reads it; {hint}")
         if "net.stack" in closure.frozen:
             network.check(self.settings, "setting")  # also of NEEDS
+        system = closure.settings.keys() - _declared(self.service).keys()
+        readers = {name: network.OTHERS[name] for name in system & network.OTHERS.keys()}
+        network.check(self.settings, "setting", readers)
 
 
 def read(service, root, overrides=()):
