@@ -71,6 +71,21 @@ def chacha20(state: ptr32, out: ptr32, quarters: ptr8):
         i += 1
 
 
+@micropython.viper
+def sample(out: ptr32, count: int, cycles):
+    """The counter, `count` times: what may differ is how long the calls took."""
+    while count:
+        count -= 1
+        out[count] = int(cycles())
+
+
+@micropython.viper
+def mix(key: ptr8, data: ptr8, count: int):
+    while count:
+        count -= 1
+        key[count] ^= data[count]
+
+
 class Entropy:
     """`clock()`: milliseconds; `cycles()`: a counter that runs fast."""
 
@@ -86,9 +101,8 @@ class Entropy:
         self.names = []
         self.sources = []  # asked for a seed when the last one is old; each calls `seed`
         self.asked = clock()
-        samples = bytearray(0)
-        for _ in range(SAMPLES):
-            samples += cycles().to_bytes(4, "little")
+        samples = bytearray(4 * SAMPLES)
+        sample(samples, SAMPLES, cycles)
         self.stir(samples)
 
     @property
@@ -97,10 +111,10 @@ class Entropy:
 
     def stir(self, data):
         """The new key is what the old one makes of itself and `data`."""
-        state = self.state
+        key = memoryview(self.state)[16:48]
         for start in range(0, len(data), KEY):
-            for i, byte in enumerate(data[start : start + KEY]):
-                state[16 + i] ^= byte
+            piece = data[start : start + KEY]
+            mix(key, piece, len(piece))
             self.refill(1)
         self.left = 0
 

@@ -438,8 +438,11 @@ class Ip4:
     def forget(self, hop):
         """Paths through this neighbour are to be found anew; 0.0.0.0: all of them."""
         state = self.state
+        if hop == NOWHERE:
+            state[_TABLE:] = bytes(PATHS * _ROW)
+            return
         for row in range(_TABLE, _TABLE + PATHS * _ROW, _ROW):
-            if hop == NOWHERE or state[row + _HOP : row + _HOP + 4] == hop:
+            if state[row + _HOP : row + _HOP + 4] == hop:
                 state[row : row + 4] = NOWHERE
 
     # Path MTU, RFC 1191.

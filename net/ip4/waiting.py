@@ -22,34 +22,39 @@ class Waiting:
         self.superseded = superseded
         self.crowded = crowded
         self.packets = []
+        self.hops = []  # whom each of them is for
 
     def hop(self, packet):
         return bytes(packet.buffer[NEXT_HOP : NEXT_HOP + self.size])
 
     def add(self, packet):
         packets = self.packets
+        hops = self.hops
+        hop = self.hop(packet)
         if len(packets) == WAITING:
-            hop = self.hop(packet)
-            hops = [self.hop(other) for other in packets]
+            victim = hop  # the latest is the one worth keeping
             mine = hops.count(hop)
-            most = max([hops.count(other) for other in hops])
-            if mine < most - 1:
-                victim = max(hops, key=hops.count)
-            elif mine:
-                victim = hop  # the latest is the one worth keeping
-            else:
-                self.count(self.crowded)
-                packet.release()
-                return
+            if 2 * mine < WAITING:  # perhaps it is another who has most
+                most = max(hops, key=hops.count)
+                if mine < hops.count(most) - 1:
+                    victim = most
+                elif mine == 0:
+                    self.count(self.crowded)
+                    packet.release()
+                    return
             self.count(self.superseded)
-            packets.pop(hops.index(victim)).release()
+            at = hops.index(victim)
+            hops.pop(at)
+            packets.pop(at).release()
         packets.append(packet)
+        hops.append(hop)
 
     def take(self, hop):
         """Those for this neighbour, in order; they wait no more."""
-        mine = [packet for packet in self.packets if self.hop(packet) == hop]
-        if mine:
-            self.packets = [packet for packet in self.packets if self.hop(packet) != hop]
+        hops = self.hops
+        mine = [packet for i, packet in enumerate(self.packets) if hops[i] == hop]
+        self.packets = [packet for i, packet in enumerate(self.packets) if hops[i] != hop]
+        self.hops = [other for other in hops if other != hop]
         return mine
 
     def drop(self, hop, why):

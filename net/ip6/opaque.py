@@ -3,51 +3,10 @@
     identifier(key, prefix, mac, counter) -> 8 bytes
 
 RFC 7217 section 5 wants a pseudorandom function of prefix, interface, a count of collisions and a
-secret; this is SipHash-2-4 (Aumasson and Bernstein 2012) in ordinary integers: it is called a few
-times in the life of a machine.  The network's name of section 5 (Network_ID) is left out.
+secret: SipHash-2-4 (siphash.py).  The network's name of section 5 (Network_ID) is left out.
 """
 
-MASK = 0xFFFFFFFFFFFFFFFF
-
-
-def _rotate(x, bits):
-    return (x << bits | x >> (64 - bits)) & MASK
-
-
-def _rounds(v, count):
-    a, b, c, d = v
-    for _ in range(count):
-        a = (a + b) & MASK
-        b = _rotate(b, 13) ^ a
-        a = _rotate(a, 32)
-        c = (c + d) & MASK
-        d = _rotate(d, 16) ^ c
-        a = (a + d) & MASK
-        d = _rotate(d, 21) ^ a
-        c = (c + b) & MASK
-        b = _rotate(b, 17) ^ c
-        c = _rotate(c, 32)
-    return a, b, c, d
-
-
-def siphash(key, data):
-    """64 bits from 16 bytes of key and any bytes."""
-    k0 = int.from_bytes(key[:8], "little")
-    k1 = int.from_bytes(key[8:16], "little")
-    v = (
-        k0 ^ 0x736F6D6570736575,
-        k1 ^ 0x646F72616E646F6D,
-        k0 ^ 0x6C7967656E657261,
-        k1 ^ 0x7465646279746573,
-    )
-    rest = len(data) & 7
-    data = bytes(data) + bytes(7 - rest) + bytes([len(data) & 0xFF])
-    for at in range(0, len(data), 8):
-        word = int.from_bytes(data[at : at + 8], "little")
-        a, b, c, d = _rounds((v[0], v[1], v[2], v[3] ^ word), 2)
-        v = (a ^ word, b, c, d)
-    a, b, c, d = _rounds((v[0], v[1], v[2] ^ 0xFF, v[3]), 4)
-    return a ^ b ^ c ^ d
+from net.siphash import schedule, siphash
 
 
 def reserved(found):
@@ -61,9 +20,12 @@ def reserved(found):
 
 def identifier(key, prefix, mac, counter):
     """The last 8 bytes of our address in `prefix`; `counter`: how many of them were taken."""
+    start = schedule(key)
+    state = bytearray(32)
     while True:
-        data = bytes(prefix[:8]) + bytes(mac) + bytes([counter & 0xFF])
-        found = siphash(key, data).to_bytes(8, "little")
+        message = bytes(prefix[:8]) + bytes(mac) + bytes([counter & 0xFF, 0])
+        siphash(start, state, message, len(message) - 1)
+        found = bytes(state[:8])
         if not reserved(found):
             return found
         counter += 0x10

@@ -22,7 +22,7 @@ Without timestamps there is neither scaling nor SACK on such a connection.
 import micropython
 from micropython import const
 
-from net.tcp.siphash import schedule, siphash
+from net.siphash import schedule, siphash
 
 # RFC 9293's default, its IPv6 counterpart, what tunnels leave, Ethernet's, jumbo frames.
 SIZES = (536, 1220, 1300, 1360, 1400, 1440, 1460, 8940)

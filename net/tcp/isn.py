@@ -16,7 +16,7 @@ them apart by the length.
 import micropython
 from micropython import const
 
-from net.tcp.siphash import schedule, siphash
+from net.siphash import schedule, siphash
 
 # The block (see block.py).
 LOCAL = const(0)

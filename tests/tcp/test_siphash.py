@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from net.tcp.siphash import half_siphash, schedule, siphash
+from net.siphash import half_siphash, schedule, siphash
 
 MASK = 0xFFFFFFFF
 

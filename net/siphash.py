@@ -1,7 +1,8 @@
 """SipHash-2-4 and HalfSipHash-1-3: hashes with a key that peers cannot compute.
 
 Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).  SipHash makes what must not be
-guessed: initial sequence numbers (isn.py), cookies (cookies.py), offsets of timestamps.
+guessed: TCP's initial sequence numbers (tcp/isn.py), cookies (tcp/cookies.py), offsets of
+timestamps; IPv6's interface identifiers (ip6/opaque.py).
 HalfSipHash, with words of 32 bits, costs a fifth of it and spreads connections over the buckets of
 a table, where a peer gains nothing but time by guessing it.
 
@@ -24,14 +25,19 @@ def schedule(key):
     """The states of both hashes before the first word, from 16 bytes nobody else knows."""
     if len(key) != 16:
         raise ValueError(f"a key has 16 bytes, not {len(key)}")
-    plain = b"uespemosmodnarodarenegylsetybdet"
-    half = b"\0\0\0\0\0\0\0\0egylbdet"
-    start = bytearray(48)
-    for i in range(32):
-        start[i] = plain[i] ^ key[i & 15]
-    for i in range(16):
-        start[HALF + i] = half[i] ^ key[i & 7] ^ key[8 + (i & 7)]
+    start = bytearray(b"uespemosmodnarodarenegylsetybdet\0\0\0\0\0\0\0\0egylbdet")
+    _mask(start, key)
     return start
+
+
+@micropython.viper
+def _mask(start: ptr32, key: ptr32):
+    i = 0
+    while i < 4:
+        start[i] ^= key[i]
+        start[4 + i] ^= key[i]
+        start[(HALF >> 2) + i] ^= key[i & 1] ^ key[2 + (i & 1)]
+        i += 1
 
 
 @micropython.viper
