@@ -83,7 +83,7 @@ def test_settings_of_ip6():
 
 @pytest.mark.parametrize("value", ["abc", "-1", "1e3", "٣", "9" * 10])
 def test_numbers_of_the_system(value):
-    with pytest.raises(UserError, match="watchdog=.*: expected a whole number"):
+    with pytest.raises(UserError, match=r"watchdog=.*: expected a whole number"):
         network.check({"watchdog": value}, "setting", network.OTHERS)
     network.check({"watchdog": "30", "log": "debug"}, "setting", network.OTHERS)
 
