@@ -3,10 +3,11 @@
 RFC 9112: status line (section 4), how long a body is (6.3), chunks (7.1); RFC 9110 section 15.2
 (informational answers are skipped).  Each request has a connection of its own.
 
-    Get(inet, address, port, path, done, host="", most=65536, patience=5000)
+    Get(inet, address, port, path, done, host="", most=0x40000, patience=10_000)
     done(status, body, reason)      once, from the loop: 0, b"" and why, if there is no answer
     OSError                         at once: there is no room for a connection
     get.stop()                      it is not wanted any more: `done` is not called
+    method="PUT", head=...          another method, without a body; more lines, each with its end
 
 Response is the parser alone: feed(bytes) -> it is whole; end() -> the peer will send no more;
 both raise ValueError about what no server should send.
@@ -14,7 +15,7 @@ both raise ValueError about what no server should send.
 Law: whatever the peer sends, there is one end within `patience` ms, and not more memory in use than
 `most` and a head.
 Below: net/tcp.  Not in net/http, whose package is the server.
-Left out: other methods, TLS, redirects, codings of content, connections that last.
+Left out: bodies of requests, TLS, redirects, codings of content, connections that last.
 """
 
 from micropython import const
@@ -154,11 +155,25 @@ def number(text, base):
 
 
 class Get:
-    def __init__(self, inet, address, port, path, done, host="", most=65536, patience=5000):
-        self.request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    def __init__(
+        self,
+        inet,
+        address,
+        port,
+        path,
+        done,
+        host="",
+        most=0x40000,
+        patience=10_000,
+        method="GET",
+        head="",
+    ):
+        lines = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{head}\r\n"
+        self.request = lines.encode()
         self.response = Response(most)
         self.done = done
         self.connection = connection = inet.tcp.connect(address, port, self.connected)
+        self.timers = inet.timers
         self.timer = inet.timers.timer(self.expired)
         self.timer.start(patience)
         connection.on_data = self.heard
@@ -172,7 +187,7 @@ class Get:
         try:
             if self.done and self.response.feed(segment.data):
                 self.finish()
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             self.finish(str(error))
 
     def ended(self, connection):
@@ -199,7 +214,7 @@ class Get:
     def stop(self, reason="stopped"):
         if self.done:
             self.done = None
-            self.timer.stop()
+            self.timers.drop(self.timer)
             if reason:
                 self.connection.abort()
             else:

@@ -94,6 +94,25 @@ class Timers:
                 else:
                     timer.callback()
 
+    def drop(self, timer):
+        """It is not needed any more, and its room is another's."""
+        heap = self.heap
+        timer.active = False
+        slot = timer.slot
+        if slot >= 0:
+            timer.slot = -1
+            last = self.count - 1
+            self.count = last
+            moved, heap[last] = heap[last], None
+            if slot < last:
+                heap[slot] = moved
+                moved.slot = slot
+                self.up(slot)
+                self.down(moved.slot)
+            elif last == 0:
+                self.first = -1
+        heap.pop()  # as long as the timers are many: the last place is free
+
     # The heap.
 
     def insert(self, timer):

@@ -9,10 +9,11 @@ network_data.json) before `cidata` (meta-data, user-data).  Capitals do not coun
 Above: runtime/instance.  Below: volume.py, machine.disks.
 """
 
+from runtime.disk import rouse
 from runtime.instance import userdata, volume
 
 LATEST = "openstack/latest/"
-TROUBLE = (OSError, ValueError, IndexError)
+TROUBLE = (OSError, ValueError, IndexError, MemoryError)
 
 
 class Source:
@@ -62,7 +63,9 @@ def document(data, where, log):
 
 def find(machine):
     found = {}
-    for disk in getattr(machine, "disks", ()):
+    disks = getattr(machine, "disks", ())
+    rouse(disks)
+    for disk in disks:
         try:
             it = volume.find(disk)
         except TROUBLE as error:

@@ -2,7 +2,8 @@
 
 Asked only where there is reason to believe in it: the firmware says OpenStack or Amazon, or
 `ds=nocloud;s=http://ADDRESS/` (its serial number, or the setting `ds`), or the setting
-`metadata=yes`; `metadata=no` forbids it.  OpenStack's documents first, then EC2's.
+`metadata=yes`; `metadata=no` forbids it.  OpenStack's documents first, then EC2's, with a token if
+the server wants one (IMDSv2).
 
 The service's stack does not exist yet, so one is made for this, with DHCP, and taken apart again:
 its timers, counters, packets and the slots of the nic are as before; its lease is handed on as
@@ -12,8 +13,7 @@ A server that is silent, busy (5xx) or not there yet is asked again after 0.5, 1
 `metadata-wait` seconds in all (120); then the machine starts without.
 
 Above: runtime/instance.  Below: net/get.py.
-Left out: names in `ds=`; IPv6 (fe80::a9fe:a9fe); tokens of EC2 (IMDSv2), whose machines have no
-virtio.
+Left out: names in `ds=`; IPv6 (fe80::a9fe:a9fe).
 """
 
 import gc
@@ -25,14 +25,13 @@ from net.inet import Inet
 from net.tcp import Tcp
 from net.udp import Udp
 from runtime.counters import Registry
+from runtime.instance import userdata
 from runtime.instance.drive import Source, document, nocloud
 from runtime.log import WARNING, Log
 from runtime.settings import Settings
 
 SERVER = "169.254.169.254"
-LONGEST = 0x40000  # bytes of a document
 WAIT_S = 120
-PATIENCE_MS = 10_000  # for one answer
 FIRST_PAUSE_MS = 500
 LONGEST_PAUSE_MS = 8_000
 GOODBYE_MS = 200
@@ -41,6 +40,16 @@ BUSY = (0, 408, 425, 429)  # statuses, besides 5xx, after which it is worth aski
 SLOTS = ("receive", "urgent_receive", "on_link", "on_announce", "on_return", "mtu")
 OPENSTACK = "/openstack/latest/"
 EC2 = "/latest/"
+TOKEN = EC2 + "api/token"
+TOKEN_HEAD = "X-aws-ec2-metadata-token-ttl-seconds: 300\r\nContent-Length: 0\r\n"
+UNAUTHORIZED = 401
+ID = "/latest/meta-data/instance-id"
+FACTS = {
+    "hostname": "hostname",
+    "availability_zone": "placement/availability-zone",
+    "launch_index": "ami-launch-index",
+    "key": "public-keys/0/openssh-key",
+}
 
 
 class Silence(Exception):
@@ -97,6 +106,14 @@ def parts(url):
     return host, int(port or 80), "/" + path
 
 
+def plain(data):
+    """The text that a document is, "" if it is none."""
+    try:
+        return str(data or b"", "utf-8").strip()
+    except ValueError:
+        return ""
+
+
 class Borrowed:
     """The machine's timers, for a while."""
 
@@ -111,22 +128,21 @@ class Borrowed:
         self.mine.append(timer)
         return timer
 
+    def drop(self, timer):
+        self.mine.remove(timer)
+        self.timers.drop(timer)
+
     def give_back(self):
-        timers, mine = self.timers, self.mine
-        for timer in mine:
-            timer.stop()
-        started = [timer for timer in timers.heap[: timers.count] if timer not in mine]
-        timers.heap = [None] * (len(timers.heap) - len(mine))
-        timers.count = 0
-        timers.first = -1
-        for timer in started:
-            timers.insert(timer)
+        while self.mine:
+            self.timers.drop(self.mine.pop())
 
 
 class Visit:
     """A stack on one nic, and the machine that it believes to be in."""
 
     inet = None
+    head = ""
+    status = 0
 
     def __init__(self, machine, nic, patience, address, port, host):
         self.machine = machine
@@ -163,23 +179,18 @@ class Visit:
             network = self.more(OPENSTACK + "network_data.json")
             network = document(network, "network_data.json of " + where, log)
             return Source(where, meta, self.more(OPENSTACK + "user_data") or b"", network)
-        id = self.get(EC2 + "meta-data/instance-id")
-        if id is None:
-            self.reason = "the server has none"
+        found = self.get(ID)
+        if self.status == UNAUTHORIZED:
+            # IMDSv2: a token first, which goes with each question.
+            token = plain(self.more(TOKEN, method="PUT", head=TOKEN_HEAD))
+            if token and userdata.is_name(token, "-_=+/."):
+                self.head = f"X-aws-ec2-metadata-token: {token}\r\n"
+                found = self.get(ID)
+        if found is None:
+            self.reason = f"status {self.status}" if self.status != 200 else "no token"
             raise Silence
-        facts = {"uuid": id}
-        for name, path in (
-            ("hostname", "hostname"),
-            ("availability_zone", "placement/availability-zone"),
-            ("launch_index", "ami-launch-index"),
-            ("key", "public-keys/0/openssh-key"),
-        ):
-            facts[name] = self.more(EC2 + "meta-data/" + path) or b""
-        for name, value in facts.items():
-            try:
-                facts[name] = str(value, "utf-8").strip()
-            except ValueError:
-                facts[name] = ""
+        facts = {name: plain(self.more(EC2 + "meta-data/" + path)) for name, path in FACTS.items()}
+        facts["uuid"] = plain(found)
         index = facts["launch_index"]
         facts["launch_index"] = int(index) if index.isdigit() else 0
         facts["public_keys"] = {"0": facts["key"]} if facts["key"] else {}
@@ -222,27 +233,25 @@ class Visit:
             self.loop.block(left)
         return True
 
-    def get(self, path):
+    def get(self, path, **options):
         """The document; None: there is none.  Silence: nobody has said so in time."""
         pause = FIRST_PAUSE_MS
-        address, port = self.server
+        options = options or {"head": self.head}
         while True:
             self.answer = None
             try:
-                get = Get(
-                    self.inet, address, port, path, self.answered, self.host, LONGEST, PATIENCE_MS
-                )
+                get = Get(self.inet, *self.server, path, self.answered, self.host, **options)
                 if not self.wait(self.has_answer):
                     get.stop()
                     raise Silence
-                status, body, self.reason = self.answer
+                self.status, body, self.reason = self.answer
             except OSError as error:
-                status, self.reason = 0, str(error)
-            if status == 200:
+                self.status, self.reason = 0, str(error)
+            if self.status == 200:
                 return body
-            if status not in BUSY and status < 500:
+            if self.status not in BUSY and self.status < 500:
                 return None
-            self.reason = self.reason or f"status {status}"
+            self.reason = self.reason or f"status {self.status}"
             self.machine.log.info("instance: %s%s: %s; again", self.host, path, self.reason)
             again = min(self.uptime_ms() + pause, self.end)
             while self.uptime_ms() < again:
@@ -251,10 +260,10 @@ class Visit:
                 raise Silence
             pause = min(2 * pause, LONGEST_PAUSE_MS)
 
-    def more(self, path):
+    def more(self, path, **options):
         """A document that is not worth failing for."""
         try:
-            return self.get(path)
+            return self.get(path, **options)
         except Silence:
             self.machine.log.warning("instance: %s%s: %s; left out", self.host, path, self.reason)
             return None
@@ -266,6 +275,8 @@ class Visit:
             end = self.uptime_ms() + GOODBYE_MS
             while inet.tcp.connections and self.uptime_ms() < end and not self.loop.stopped():
                 self.loop.block(STEP_MS)
+            for connection in inet.tcp.connections:
+                connection.abort()
             if inet.configuration and inet.address and self.nic is machine.nics[0]:
                 machine.settings.values["last-address"] = text(inet.address)
             for name, slot in self.slots:

@@ -188,7 +188,7 @@ def test_too_large_a_body_ends_it():
 
 def test_a_server_that_says_nothing():
     scene = Scene(close=False)
-    scene.get(ms=4999)
+    scene.get(ms=4999, patience=5000)
     assert scene.answers == []
     scene.world.run(2)
     assert scene.answers == [(0, b"", "no answer in time")]
@@ -199,6 +199,23 @@ def test_a_server_that_hangs_up():
     scene = Scene(OK)
     scene.get()
     assert scene.answers == [(0, b"", "the answer ends too early")]
+
+
+def test_requests_leave_no_timers_behind():
+    scene = Scene(OK + b"Content-Length: 5\r\n\r\nhello")
+    before = len(scene.client.timers.heap)
+    for _ in range(5):
+        scene.get(ms=1000)
+    scene.get(ms=0).stop()
+    assert len(scene.answers) == 5 and len(scene.client.timers.heap) == before
+
+
+def test_another_method_and_more_of_a_head():
+    scene = Scene(OK + b"Content-Length: 0\r\n\r\n")
+    scene.get(ms=1000, method="PUT", head="Content-Length: 0\r\n")
+    rest = b"Host: meta\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    assert scene.heard == b"PUT /a/b HTTP/1.1\r\n" + rest
+    assert scene.answers == [(200, b"", "")]
 
 
 def test_nobody_listens():

@@ -5,6 +5,7 @@ data = iso({"user-data": b"..."}, "cidata")        genisoimage
 data = fat({...}, "cidata", size=1440, bits=12)    mtools, size in KB
 """
 
+import errno
 import json
 import subprocess
 import tempfile
@@ -42,6 +43,12 @@ class Disk:
         self.name, self.block_size, self.fail = name, block_size, fail
         self.sectors = len(self.data) >> 9
         self.fetched = 0
+
+    def first(self, done):
+        """What `ask` is given."""
+
+    def ask(self, request):
+        return errno.EIO  # nobody waits
 
     def fetch(self, sector, count):
         unit = self.block_size >> 9

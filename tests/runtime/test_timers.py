@@ -128,6 +128,11 @@ def test_equals_a_sorted_list(timers, clock, seed):
         else:
             ts[i].stop()
             expected.pop(i, None)
+        if rng.random() < 0.05:
+            timers.drop(ts[i])
+            expected.pop(i, None)
+            ts[i] = timers.timer(ts[i].callback)
+            assert len(timers.heap) == 20 and timers.heap.count(None) == 20 - timers.count
         if rng.random() < 0.3:
             before = dict(expected)
             end = clock.now + rng.randrange(100)
@@ -145,3 +150,16 @@ def test_stopped_timers_wake_the_machine_at_most_once_each(timers, clock):
         timers.run(clock())
         t.stop()
     assert run_until(timers, clock, clock.now + 1000) <= 1
+
+
+def test_what_is_dropped_leaves_no_room_behind(timers):
+    """A client made one for each request."""
+    kept = timers.timer(lambda: None)
+    for started in (False, True):
+        timer = timers.timer(lambda: None)
+        if started:
+            timer.start(5)
+        timers.drop(timer)
+    assert (len(timers.heap), timers.count, timers.first) == (1, 0, -1)
+    kept.start(7)
+    assert timers.first >= 0

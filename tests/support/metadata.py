@@ -4,6 +4,7 @@ server = Metadata(namespace, {"/openstack/latest/meta_data.json": b"..."})
 server.asked            the paths that were asked for, in order
 server.busy = 2         so many answers of status 503 come first
 server.chunked = True   answers in chunks
+server.token = "..."    only who brings this token is answered (EC2's IMDSv2)
 """
 
 import http.server
@@ -44,6 +45,7 @@ class Metadata(http.server.ThreadingHTTPServer):
 
     def __init__(self, namespace, documents, address=ADDRESS, port=80):
         self.documents, self.asked, self.busy, self.chunked = documents, [], 0, False
+        self.token = None
         namespace.run("ip", "address", "replace", f"{address}/32", "dev", "lo")
         # The socket belongs to the namespace of the thread that makes it.
         namespace.inside(super().__init__, (address, port), Handler)
@@ -74,13 +76,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server = self.server
         server.asked.append(self.path)
         data = server.documents.get(self.path)
-        if server.busy:
+        if server.token and self.headers["X-aws-ec2-metadata-token"] != server.token:
+            self.answer(401, b"")
+        elif server.busy:
             server.busy -= 1
             self.answer(503, b"later")
         elif data is None:
             self.answer(404, b"<html>404 Not Found</html>")
         else:
             self.answer(200, data)
+
+    def do_PUT(self):
+        known = self.path == "/latest/api/token" and self.server.token
+        seconds = self.headers["X-aws-ec2-metadata-token-ttl-seconds"]
+        assert known and 1 <= int(seconds) <= 21600 and self.headers["Content-Length"] == "0"
+        self.answer(200, self.server.token.encode())
 
     def answer(self, status, data):
         self.send_response(status)

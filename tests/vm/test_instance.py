@@ -232,9 +232,10 @@ def test_metadata_leaves_nothing_behind(elf, cloud):
     assert after["packets"] == [True]
 
 
-def test_metadata_of_ec2(elf, cloud):
+@pytest.mark.parametrize("token", [None, "AQAEAH-7_x=="])
+def test_metadata_of_ec2(elf, cloud, token):
     made = cloud(ec2(USER))
-    made.metadata.chunked = True
+    made.metadata.chunked, made.metadata.token = not token, token
     with within(elf, made, command_line="metadata=yes") as guest:
         found = told(guest)
         assert found["greeting"] == "user data" and found["hostname"] == "ns2"
@@ -242,6 +243,36 @@ def test_metadata_of_ec2(elf, cloud):
         assert instance["id"] == "i-0000002a" and instance["availability_zone"] == "zone-b"
         assert instance["launch_index"] == 1
         assert instance["public_keys"] == {"0": "ssh-ed25519 BBBB me"}
+
+
+def test_two_devices_each_with_a_static_address_from_metadata(elf, cloud):
+    """The second nic's network is another one; both addresses come from network_data.json."""
+    macs = ("52:54:00:12:34:56", "52:54:00:12:34:57")
+    described = {
+        "links": [
+            {"id": f"tap{i}", "type": "ovs", "ethernet_mac_address": mac.upper(), "mtu": mtu}
+            for i, (mac, mtu) in enumerate(zip(macs, (1450, None), strict=True))
+        ],
+        "networks": [
+            {
+                "id": f"network{i}",
+                "type": "ipv4",
+                "link": f"tap{i}",
+                "ip_address": address,
+                "netmask": "255.255.255.0",
+                "routes": [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": gateway}]
+                * (not i),
+            }
+            for i, (address, gateway) in enumerate([(ADDRESS, KERNEL), ("192.168.9.2", "")])
+        ],
+    }
+    made = cloud(openstack(b'{"settings": {"both": "yes"}}', network=described))
+    second = ["-netdev", "user,id=b,restrict=on,net=192.168.9.0/24", "-device"]
+    second += [f"virtio-net-pci,netdev=b,mac={macs[1]}"]
+    with within(elf, made, *OPENSTACK, *second) as guest:
+        told(guest)
+        guest.wait_for(f"eth0: {ADDRESS}/24, gateway {KERNEL}, mtu 1450, by settings")
+        guest.wait_for("eth1: 192.168.9.2/24, gateway none, mtu 1500, by settings")
 
 
 def test_nocloud_over_http(elf, cloud):

@@ -42,4 +42,6 @@ def start(machine):
     machine.log.info("told %s", json.dumps(told))
     machine.log.debug("debugging")
     if settings.get("network") != "no":
-        Inet(machine, udp=Udp, configure=Dhcp)
+        inet = Inet(machine, udp=Udp, configure=Dhcp)
+        for nic in machine.nics[1:]:
+            inet.attach(nic, configure=Dhcp)
