@@ -77,14 +77,22 @@ def find_tap(options):
     return name
 
 
+def check_drives(files):
+    """Refuse those that --drive names and that are no files."""
+    for file in files:
+        if not Path(file).is_file():
+            hint = f"`truncate -s 64M {file}` makes an empty disk"
+            raise UserError(f"--drive {file}: there is no such file; {hint}")
+        if not os.access(file, os.R_OK if file.lower().endswith(".iso") else os.R_OK | os.W_OK):
+            raise UserError(f"--drive {file}: permission denied")
+
+
 def drives(files, machine):
     """The arguments for the files that --drive names: disks, and CDs behind a SCSI adapter."""
     words = []
     bus = "device" if machine == "microvm" else "pci"
+    check_drives(files)
     for i, file in enumerate(files):
-        if not Path(file).is_file():
-            hint = f"`truncate -s 64M {file}` makes an empty disk"
-            raise UserError(f"--drive {file}: there is no such file; {hint}")
         name = file.replace(",", ",,")
         node = f"driver=raw,node-name=drive{i},file.driver=file,file.filename={name}"
         if file.lower().endswith(".iso"):

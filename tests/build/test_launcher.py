@@ -63,8 +63,11 @@ def test_what_the_parser_refuses(words, message):
         (["run", "echo", "--forward", "53"], "--forward 53"),
         (["run", "echo", "--nic", "tap=no-such-tap"], "no such network device"),
         (["run", "echo", "--nic", "eth0"], "expected tap=NAME"),
-        (["run", "echo", "--host", "--disk", "ide"], "it has no disk"),
-        (["run", "echo", "--host", "--drive", "data.img"], "it has no disk"),
+        (["run", "echo", "--host", "--disk", "ide"], "it boots no disk"),
+        (
+            ["run", "echo", "--host", "--drive", "none.img"],
+            "--drive none.img: there is no such file",
+        ),
         (["run", "echo", "--append", "address=10.0.0.2"], "needs its prefix length"),
         (["run", "hello", "--memory", "1M"], "this image needs 12"),
     ],

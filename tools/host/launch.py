@@ -20,13 +20,13 @@ MAIN = ROOT / "tools" / "host" / "main.py"
 
 def check(options):
     """Refuse what no service could be started with."""
-    from tools.qemu import find_forwards
+    from tools.qemu import check_drives, find_forwards
 
     find_forwards([], options.forward)
     network.check(Settings(options.append).values, "--append")
-    machines = (options.disk, options.kernel, options.drive, options.qemu_arg)
-    if any(machines) or options.development or options.cloud:
-        raise UserError("--host and --tap start a process: it has no disk, kernel or QEMU")
+    check_drives(options.drive)
+    if options.disk or options.kernel or options.qemu_arg or options.development or options.cloud:
+        raise UserError("--host and --tap start a process: it boots no disk, kernel or QEMU")
 
 
 def run(options):
@@ -44,6 +44,7 @@ def run(options):
     folders += [package.folder for package in others]
     start = [*interpreters.command(options.interpreter), str(MAIN)]
     environment = interpreters.environment(folders)
+    environment["IMPORTOS_DRIVES"] = "\n".join(os.path.abspath(path) for path in options.drive)
     forwards = find_forwards(need.ports, options.forward)
     words = options.append.split()
     os.chdir(ROOT)

@@ -6,17 +6,19 @@
 from the root folder.  SERVICE is a module, or `image` for one whose needs are compiled; WORDs are
 the machine's command line: address=10.0.0.2/24.  PORTS is what `--forward` said:
 tcp:8080:80,udp:5300:53, or `-`.
+IMPORTOS_DRIVES has the files that are disks, one in a line.
 CPython needs the root folder, tools/cpython and tools/host/cpython on PYTHONPATH; MicroPython is
 the one that tools/host/interpreters.py makes.
 """
 
+import os
 import sys
 
 sys.path.insert(0, ".")
 
 import hostio
 
-from tools.host import library
+from tools.host import disks, library
 from tools.host import machine as process
 
 MAC = b"\x52\x54\0\0\0\2"
@@ -39,6 +41,10 @@ def main(where, what, service, *words):
         kernel.replace_network()
     module, compiled = load(service)
     machine = process.make(" ".join(words), compiled)
+    disks.attach(
+        machine, [path for path in (os.getenv("IMPORTOS_DRIVES") or "").split("\n") if path]
+    )
+    disks.mount(machine)
     if where == "kernel":
         kernel.attach(machine, what)
     else:
@@ -66,6 +72,8 @@ def end(machine, module):
     stop = getattr(module, "stop", None)
     if stop:
         stop()
+    for disk in machine.disks:
+        disk.stop(0)
     for nic in machine.nics:
         nic.stop(0)
     for name, number in machine.counters.drops().items():
