@@ -4,7 +4,7 @@
     vfs.mount(machine.disks[0].block_device(), "/data")
 
 MicroPython, "Simple and extended interface" of block devices: readblocks, writeblocks, ioctl.
-Errors are negative errnos, never exceptions, because a file system in C would not survive one.
+Errors are negative errnos; an exception would be one, too (patches/95-files-survive.patch).
 
 Who waits for the disk waits in loop.block, so timers, drivers and other callbacks go on; who uses
 files in one of those while another file operation waits gets OSError(EBUSY) from the file system
@@ -14,6 +14,9 @@ is being stopped finishes what it has begun, by polling.
 Law: a block has the size that the file system on the disk was made with; on an empty disk a sector
 for FAT, 4,096 bytes for littlefs, which asks first (ioctl 7).  littlefs reads and writes whole
 sectors, so that nothing that was written is ever written again in passing.
+Law: nobody waits for ever: after LIMIT_MS (polling: Disk.patience) it is ETIMEDOUT, and until the
+disk has answered after all, everything else is, at once.  The device may still write to the memory
+of such a request, so that is ours (`bounce`), never the file system's, which goes on using its own.
 Neighbours: runtime/disk.py below, files.py above.
 """
 
@@ -31,8 +34,13 @@ INIT, DEINIT, SYNC, COUNT, SIZE, ERASE, UNIT = (
     const(7),  # patches/90-littlefs-sectors.patch: the size of a sector
 )
 LITTLEFS_BLOCK = const(4096)
-EBUSY, EINVAL, EROFS = const(16), const(22), const(30)
+ENOMEM, EBUSY, EINVAL, EROFS = const(12), const(16), const(22), const(30)
+ETIMEDOUT = const(110)
 BIGGEST = const(65536)
+MOST = const(32768)  # of one request
+LIMIT_MS = const(20000)
+LAST_MS = const(3000)  # at the end of the machine
+MOST_BLOCKS = const(0x7FFFFFFF)
 
 
 def known(disk, fetch):
@@ -70,32 +78,35 @@ def littlefs(block):
 
 
 class Blocks:
+    limit = LIMIT_MS
+
     def __init__(self, disk, polling=False):
         self.disk = disk
         self.unit = disk.block_size
+        self.bounce = b""
         self.status = 0
         self.waits = False
+        self.late = False
         self.ended = self.end  # bound once
-        self.polling = True
-        self.kind, self.size, self.count = known(disk, disk.fetch)
         self.polling = polling
+        self.kind, self.size, self.count = known(disk, disk.fetch)
 
     # What MicroPython calls.
 
     def readblocks(self, number, buffer, offset=0):
-        return self.move(self.disk.read, number, buffer, offset)
+        return self.move(False, number, buffer, offset)
 
     def writeblocks(self, number, buffer, offset=0):
         if self.disk.read_only:
             return -EROFS
-        return self.move(self.disk.write, number, buffer, offset)
+        return self.move(True, number, buffer, offset)
 
     def ioctl(self, op, argument):
         if op == SYNC:
             return self.wait(self.disk.flush) if self.disk.volatile else 0
         if op == COUNT:
             # The disk may have grown since littlefs was told its size.
-            return self.count or self.disk.sectors // (self.block() >> 9)
+            return self.count or min(self.disk.sectors // (self.block() >> 9), MOST_BLOCKS)
         if op == SIZE:
             return self.block()
         if op == UNIT:
@@ -109,50 +120,80 @@ class Blocks:
 
     # How it waits.
 
-    def move(self, request, number, buffer, offset):
-        """Read or write; 0 or a negative errno."""
-        unit = self.unit
-        if (len(buffer) | offset) & (unit - 1) or not len(buffer):
-            return self.part(request, number, buffer, offset)
-        sector = number * (self.block() >> 9) + (offset >> 9)
-        return self.wait(lambda done: request(sector, buffer, done))
-
-    def part(self, request, number, buffer, offset):
-        """What is not whole sectors, by way of those that it is in."""
-        unit = self.unit
-        start = offset & -unit
-        whole = bytearray((offset - start + len(buffer) + unit - 1) & -unit)
-        view = memoryview(whole)[offset - start :][: len(buffer)]
-        error = self.move(self.disk.read, number, whole, start)
-        if error or request == self.disk.read:
-            buffer[:] = view
+    def move(self, write, number, buffer, offset):
+        """Read or write, by way of the sectors that it is in; 0 or a negative errno."""
+        length = len(buffer)
+        if length > MOST:
+            view = memoryview(buffer)
+            for at in range(0, length, MOST):
+                error = self.move(write, number, view[at : at + MOST], offset + at)
+                if error:
+                    break
             return error
-        view[:] = buffer
-        return self.move(request, number, whole, start)
-
-    def wait(self, request):
         if self.waits:
-            return -EBUSY
+            return self.refusal()
+        disk, unit = self.disk, self.unit
+        start = offset & unit - 1
+        sector = number * (self.block() >> 9) + (offset - start >> 9)
+        size = (start + length + unit - 1) & -unit
+        if len(self.bounce) < size:
+            self.bounce = bytearray(size)
+        whole = memoryview(self.bounce)[:size]
+        part = whole[start : start + length]
+        if not write or size != length:
+            error = self.wait(disk.read, sector, whole)
+            if error:
+                return error
+        if write:
+            part[:] = buffer
+            return self.wait(disk.write, sector, whole)
+        buffer[:] = part
+        return 0
+
+    def refusal(self):
+        return -ETIMEDOUT if self.late else -EBUSY
+
+    def wait(self, request, *where):
+        """0 or a negative errno."""
+        if self.waits:
+            return self.refusal()
         self.waits = True
         try:
-            request(self.ended)
+            request(*where, self.ended)
         except ValueError:
             self.end(EINVAL, None)
+        except MemoryError:
+            self.end(ENOMEM, None)
         except OSError as error:
             self.end(error.args[0], None)
-        loop = running.current.loop
-        interrupted = False
+        machine = running.current
+        loop, now = machine.loop, machine.uptime_ms
+        polls = self.polling
+        over = now() + (self.disk.patience() if polls else self.limit)
         while self.waits:
-            if self.polling or interrupted or loop.stopped():
+            left = over - now()
+            if left <= 0:
+                self.late = True
+                machine.log.error("%s: no answer: files fail until there is one", self.disk.name)
+                return -ETIMEDOUT
+            if polls:
                 self.disk.poll()
                 continue
             try:
-                loop.block(-1)
+                if not loop.stopped():
+                    loop.block(left)
+                    continue
             except (SystemExit, KeyboardInterrupt):
-                interrupted = True  # the buffer is the disk's until the end
+                pass
+            polls = True
+            over = now() + min(left, LAST_MS)
         return -self.status
 
     def end(self, status, _):
         self.status = status
         self.waits = False
-        running.current.loop.wake()
+        machine = running.current
+        if self.late:
+            self.late = False
+            machine.log.info("%s: it answers again", self.disk.name)
+        machine.loop.wake()

@@ -14,16 +14,19 @@ is.  What cannot be mounted is said in the log, and the service starts without i
 raises OSError.
 
 Law: a disk that has anything on it is never formatted.
+At the end what is still open is closed, so that everything that was written is on the disk.
 It is in an image that uses `open`, `vfs` or what `os` does with files (tools/image/closure.py).
 Neighbours: blocks.py; MicroPython's vfs, which knows FAT (oofatfs) and littlefs 2.
 """
 
 import sys
 
+import metal
 import vfs
 from micropython import const
 
 from runtime.blocks import Blocks
+from runtime.disk import rouse
 
 KINDS = {"littlefs": "VfsLfs2", "fat": "VfsFat"}
 WORDS = ("littlefs", "fat", "format", "ro", "poll")
@@ -34,15 +37,17 @@ def mount(machine):
     """Do what the setting says, or what is meant without it."""
     # Imports look for no files: everything is frozen, and a disk is slow and not ours.
     sys.path[:] = [place for place in sys.path if place.startswith(".frozen")]
+    machine.ends.append(close)
     wanted = machine.settings.get("mount", "")
     if wanted == "no":
         return
+    rouse(machine.disks)
     if not wanted:
         for disk in machine.disks:
             if attempt(machine, disk, "/", (), quiet=True):
                 return
-        if machine.disks:
-            machine.log.info("no disk has a file system; mount=DISK:/:format makes one")
+        text = "has a file system; mount=DISK:/:format makes one" if machine.disks else "is there"
+        machine.log.info("no disk %s", text)
         return
     for entry in wanted.split(","):
         name, *words = entry.split(":")
@@ -66,16 +71,33 @@ def attempt(machine, disk, place, words, quiet=False):
         if not blocks.kind and "format" in words:
             make(machine, blocks, wanted[0] if wanted else "littlefs")
         kind = blocks.kind
-        maker = getattr(vfs, KINDS[kind], None) if kind else None
-        if maker is None or (wanted and kind not in wanted):
-            log("%s: %s: not mounted", disk.name, kind or "no file system that is known here")
+        why = None
+        if not kind:
+            why = "no file system that is known here"
+        elif wanted and kind not in wanted:
+            why = f"it has {kind}, the setting says {wanted[0]}"
+        elif not hasattr(vfs, KINDS[kind]):
+            why = f"it has {kind}, which is not in this image"
+        if why:
+            log("%s: %s: not mounted", disk.name, why)
             return False
-        vfs.mount(maker(blocks), place, readonly=disk.read_only or "ro" in words)
+        vfs.mount(
+            getattr(vfs, KINDS[kind])(blocks), place, readonly=disk.read_only or "ro" in words
+        )
     except (OSError, ValueError) as error:  # (the latter: a disk without a sector)
         log("%s: error %s: not mounted", disk.name, error.args[0])
         return False
     machine.log.info("%s: %s at %s", disk.name, kind, place)
     return True
+
+
+def close():
+    """The machine ends: files that nobody has closed are."""
+    for file in metal.files():
+        try:
+            file.close()
+        except OSError as error:
+            print("a file that nobody had closed:", error)
 
 
 def make(machine, blocks, kind):

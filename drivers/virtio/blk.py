@@ -234,6 +234,7 @@ class VirtioBlk(Disk, device.Driver):
         if self.said is None:
             buffer = bytearray(ID_BYTES)
             failed = self.wait(lambda done: self.command(_GET_ID, 0, buffer, done), PATIENCE_MS)
+            self.status = self.status or (0,)  # it may answer all other questions
             kept = [chr(byte) for byte in buffer if 32 < byte < 127]
             self.said = "" if failed else "".join(kept)
         return self.said
@@ -400,7 +401,8 @@ class VirtioBlk(Disk, device.Driver):
     def stop(self, patience):
         """Everything written is on stable storage, if the host is quick enough."""
         done = self.sync(patience)
-        device.reset(self.transport)
+        if not self.busy():  # (the host would wait for those in the midst of a reset)
+            device.reset(self.transport)
         self.end()
         return done
 

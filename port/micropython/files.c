@@ -1,6 +1,10 @@
-// What the file systems of MicroPython want of a port: one operation at a time, and the date.
+// What the file systems of MicroPython want of a port: one operation at a time, the date, and that
+// no open file is forgotten.
+#include "files.h"
+#include "py/gc.h"
 #include "py/mperrno.h"
 #include "py/mphal.h"
+#include "py/objlist.h"
 #include "shared/timeutils/timeutils.h"
 
 #if IMPORTOS_VFS
@@ -56,6 +60,33 @@ int ff_del_syncobj(int object) {
     (void)object;
     return 1;
 }
+
+static void keep(void *object) {
+    gc_collect_root(&object, 1);
+}
+
+void files_keep(void) {
+    if (taken) {
+        gc_each_finaliser(keep);
+    }
+}
+
+static mp_obj_t found;
+
+static void note(void *object) {
+    const mp_obj_type_t *type = ((mp_obj_base_t *)object)->type;
+    if (type && (type->name == MP_QSTR_FileIO || type->name == MP_QSTR_TextIOWrapper)) {
+        mp_obj_list_append(found, MP_OBJ_FROM_PTR(object));
+    }
+}
+
+// All files that were opened, whether or not they were closed.
+static mp_obj_t metal_files(void) {
+    mp_obj_t files = found = mp_obj_new_list(0, NULL);
+    gc_each_finaliser(note);
+    return files;
+}
+MP_DEFINE_CONST_FUN_OBJ_0(metal_files_obj, metal_files);
 
 // The date in FAT's form, for lib/oofatfs.
 uint32_t get_fattime(void);

@@ -1,4 +1,5 @@
 // MicroPython's life: heap, modules, the service's `runtime.boot.main()`, and how it may end.
+#include "files.h"
 #include "py/builtin.h"
 #include <stdlib.h>
 #include "py/gc.h"
@@ -79,6 +80,9 @@ void gc_collect(void) {
     stack_guard_check();
     gc_collect_start();
     gc_helper_collect_regs_and_stack();
+#if IMPORTOS_VFS
+    files_keep();
+#endif
     gc_collect_end();
 }
 

@@ -1,5 +1,6 @@
 // The module `metal`: everything Python can do to the machine.  runtime/ and drivers/ import it.
 #include <string.h>
+#include "files.h"
 #include "py/binary.h"
 #include "py/mphal.h"
 #include "py/objarray.h"
@@ -270,6 +271,9 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_cycles), MP_ROM_PTR(&metal_cycles_obj)},
     {MP_ROM_QSTR(MP_QSTR_on_busy), MP_ROM_PTR(&metal_on_busy_obj)},
     {MP_ROM_QSTR(MP_QSTR_rdrand), MP_ROM_PTR(&metal_rdrand_obj)},
+#if IMPORTOS_VFS
+    {MP_ROM_QSTR(MP_QSTR_files), MP_ROM_PTR(&metal_files_obj)},
+#endif
     {MP_ROM_QSTR(MP_QSTR_write), MP_ROM_PTR(&metal_write_obj)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&metal_read_obj)},
     {MP_ROM_QSTR(MP_QSTR_allocated), MP_ROM_PTR(&metal_allocated_obj)},

@@ -38,6 +38,10 @@ class Loop:
 class Machine:
     loop = Loop()
 
+    @staticmethod
+    def uptime_ms():
+        return 0
+
 
 running.current = Machine
 
@@ -71,6 +75,9 @@ class Disk:
     def flush(self, done):
         self.log.append(None)
         done(0, None)
+
+    def patience(self):
+        return 1
 
     def poll(self):
         raise RuntimeError("nothing is under way")

@@ -102,7 +102,7 @@ def test_a_disk_with_something_on_it_is_not_formatted(elf, disk):
         ("disk7:/", "there is no disk disk7"),
         ("disk0:data", "expected DISK:/PATH and of littlefs, fat, format, ro, poll"),
         ("disk0:/:ext4", "expected DISK:/PATH"),
-        ("disk0:/:fat", "littlefs: not mounted"),
+        ("disk0:/:fat", "disk0: it has littlefs, the setting says fat: not mounted"),
     ],
 )
 def test_a_mistake_in_the_setting_is_a_line_in_the_log(elf, disk, setting, said):
@@ -124,3 +124,65 @@ def test_a_disk_without_room_for_a_file_system_is_not_mounted(elf, disk, size, l
         guest.wait_for("not mounted", 20)
         guest.wait_for("OSError", 20)  # of the service, which has started
         assert "ValueError" not in guest.text
+
+
+def blkdebug(disk):
+    image = f"file.driver=blkdebug,file.image.driver=file,file.image.filename={disk}"
+    node = f"driver=raw,node-name=d0,{image}"
+    return ("-blockdev", node, "-device", "virtio-blk-pci,drive=d0")
+
+
+@pytest.mark.parametrize("event", ["read", "write"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_disk_that_falls_silent_is_an_error_and_the_machine_goes_on(elf, disk, kind, event):
+    line = f"mount=disk0:/:{kind}:format work=silent"
+    with vm.Machine(elf, command_line=line, extra=blkdebug(disk)) as guest:
+        guest.wait_for("silence", 20)
+        guest.monitor.human(f'qemu-io d0 "break {event}_aio A"')
+        guest.wait_for("speak", 20)
+        # FAT has one word for all errors, and may know without a look at the disk.
+        errors = "110" if kind == "littlefs" else "[05]"
+        assert re.search(rf"write {errors} late\nticks True\nagain {errors} soon\n", guest.text)
+        assert guest.text.count("disk0: no answer: files fail until there is one") == 1
+        guest.monitor.human('qemu-io d0 "remove_break A"')
+        guest.monitor.human('qemu-io d0 "resume A"')
+        guest.wait_for("files stopped", 20)
+        assert guest.text.count("disk0: it answers again") == 1
+        assert "later 0 soon\n" in guest.text
+        assert "Traceback" not in guest.text
+
+
+def test_a_disk_that_is_silent_to_the_end_does_not_keep_the_machine(elf, disk):
+    line = "mount=disk0:/:littlefs:format work=silent end=1"
+    with vm.Machine(elf, command_line=line, extra=blkdebug(disk)) as guest:
+        guest.wait_for("silence", 20)
+        guest.monitor.human('qemu-io d0 "break write_aio A"')
+        guest.wait_for("again 110 soon", 20)
+        guest.wait_for("files stopped", 15)
+        assert "disk0: not all is written" in guest.text
+        assert "Traceback" not in guest.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_that_nobody_closed_are_closed_at_the_end(elf, disk, kind):
+    run(elf, disk, f"mount=disk0:/:{kind}:format work=left")
+    text = run(elf, disk, "work=shown")
+    assert "log all of it\nother and this\n" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_collector_does_not_take_a_file_from_a_file_system_that_works(elf, disk, kind):
+    assert "collected\n" in run(elf, disk, f"mount=disk0:/:{kind}:format work=collected")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_exception_within_a_file_operation_is_an_error_and_the_next_one_works(elf, disk, kind):
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format work=hungry")
+    assert re.search(r"hungry (12|5) soon\nfed 0 soon\n", text), text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_open_when_its_disk_is_unmounted(elf, disk, kind):
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format work=unmounted")
+    assert "unmounted 19 soon\n" in text
+    assert "kept whole\n" in text or kind == "fat", text

@@ -1,9 +1,12 @@
 """What can be done with files, said on the console: for tests/vm/test_files.py."""
 
+import gc
 import os
 import sys
 
 import vfs
+
+from runtime.blocks import Blocks
 
 
 def start(machine):
@@ -108,6 +111,105 @@ def stopped(machine):
         file.close()
         print("closed", os.stat("log")[6] & 4095)
         raise
+
+
+def silent(machine):
+    """The disk does not answer, then it does: the test makes it so at the right lines."""
+    Blocks.limit = 1500
+    ticks = []
+
+    def tick():
+        ticks.append(1)
+        timer.start(50)
+
+    timer = machine.timers.timer(tick)
+    file = open("kept", "w")  # noqa: SIM115
+    print("silence")
+    machine.loop.block(1500)
+    tick()
+    attempt("write", lambda: file.write("x" * 10000), machine)
+    print("ticks", len(ticks) > 10)
+    attempt("again", lambda: os.stat("count"), machine)
+    if machine.settings.get("end"):
+        return  # silent to the end
+    print("speak")
+    while attempt("", lambda: os.stat("count"), machine):
+        machine.loop.block(100)
+    attempt("later", lambda: open("other", "w").close(), machine)
+    attempt("close", file.close, machine)
+
+
+def attempt(name, do, machine):
+    """The errno of what is done, and whether it took long."""
+    since = machine.uptime_ms()
+    error = 0
+    try:
+        do()
+    except OSError as failure:
+        error = failure.args[0]
+    if name:
+        print(name, error, "late" if machine.uptime_ms() - since > 1000 else "soon")
+    return error
+
+
+def left(machine):
+    """What was opened and never closed."""
+    global log
+    log = open("log", "w")  # noqa: SIM115
+    log.write("all of it")
+    open("other", "w").write("and this")  # noqa: SIM115
+
+
+def shown(machine):
+    for name in ("log", "other"):
+        with open(name) as file:
+            print(name, file.read())
+
+
+def collected(machine):
+    """Files that nobody knows any more, while an operation waits for the disk."""
+
+    def tick():
+        gc.collect()
+        timer.start(1)
+
+    timer = machine.timers.timer(tick)
+    timer.start(1)
+    for i in range(12):
+        with open(f"some{i}", "w") as file:
+            file.write("x" * 100)
+        open(f"some{i}").read(1)  # noqa: SIM115
+    timer.stop()
+    for i in range(12):
+        with open(f"some{i}") as file:
+            assert file.read() == "x" * 100
+    print("collected")
+
+
+def hungry(machine):
+    """No memory in the midst of an operation; then there is."""
+    move = Blocks.move
+    Blocks.move = lambda *arguments: bytearray(1 << 30)
+    attempt("hungry", lambda: open("a", "w").close(), machine)
+    Blocks.move = move
+    attempt("fed", lambda: open("a", "w").close(), machine)
+
+
+def unmounted(machine):
+    file = open("kept", "w")  # noqa: SIM115
+    file.write("whole")
+    blocks = machine.disks[0].block_device()
+    vfs.umount("/")
+    attempt("unmounted", lambda: os.stat("kept"), machine)
+    vfs.mount(blocks, "/")
+    try:
+        file.write("more")
+        file.flush()
+        print("written to what is gone")
+    except (OSError, ValueError):
+        pass
+    with open("kept") as file:
+        print("kept", file.read())
 
 
 def imports(machine):
