@@ -319,8 +319,11 @@ class Metal(types.ModuleType):
 
 
 def forget():
-    """No machine is there any more, and no address means anything."""
+    """No machine is there any more, no address means anything, and nothing keeps its memory."""
     metal.machine = micropython.physical = micropython.address_of = None
+    busy = sys.modules.get("runtime.urgent")
+    if busy:
+        busy.nics.clear()  # of an image, they are there for ever
 
 
 metal = sys.modules.get("metal")
