@@ -13,8 +13,9 @@ left half-said.
 Law: the other side is not trusted with our memory.  A line has LINE bytes and DEPTH brackets at
 most; while an answer waits to be taken, or is not known yet, nothing more is read.
 Above: drivers/virtio/console.py, which calls the slots.  Below: commands.py.
-Left out: guest-exec, files, users, suspend, everything else the reference has; they are not in
-guest-info, and asking for them is CommandNotFound.
+Left out: a question of several lines, or without the end of one; an error for an argument too many,
+which is passed over; guest-exec, files, users, suspend, everything else the reference has, which is
+not in guest-info, and asking for it is CommandNotFound.
 """
 
 import json
@@ -51,7 +52,7 @@ class Agent:
         self.input = b""
         self.output = b""
         self.busy = False  # an answer will come later
-        self.id = None
+        self.id = {}
 
     # Slots of the channel.
 
@@ -97,7 +98,7 @@ class Agent:
                 self.skipping = False
 
     def answer(self, line):
-        self.id = None
+        self.id = {}
         try:
             if line.count(b"{") + line.count(b"[") > DEPTH:
                 raise ValueError
@@ -109,8 +110,8 @@ class Agent:
             self.fail(GENERIC, "QMP input must be a JSON object that has the member 'execute'")
             return
         arguments = asked.get("arguments", {})
-        id = asked.get("id")
-        self.id = id if isinstance(id, (int, str)) else None
+        if "id" in asked:
+            self.id = {"id": asked["id"]}
         name = asked["execute"]
         command = self.commands.table.get(name)
         if command is None:
@@ -154,8 +155,7 @@ class Agent:
         self.say({"error": {"class": kind, "desc": text}})
 
     def say(self, answer, before=b""):
-        if self.id is not None:
-            answer["id"] = self.id
+        answer.update(self.id)
         self.send(before + json.dumps(answer).encode() + b"\n")
 
     def send(self, data):

@@ -81,7 +81,7 @@ class Commands:
 
     def sync(self, arguments):
         id = arguments.get("id")
-        if not isinstance(id, int):
+        if not isinstance(id, int) or isinstance(id, bool) or abs(id) >> 63:
             raise Refused("Invalid parameter type for 'id', expected: integer")
         return id
 
@@ -197,7 +197,7 @@ class Commands:
         for disk in self.writable():
             for name in WRITES:
                 setattr(disk, name, self.holder(getattr(disk, name)))
-        self.until = metal.uptime_ms() + FREEZE_MS
+        self.until = max(metal.uptime_ms() + FREEZE_MS, self.until + 1)
         self.timer.start(0)
         return LATER
 
@@ -223,17 +223,19 @@ class Commands:
         elif self.busy < 0:
             self.timer.start(FREEZE_MS)
             self.busy = len(disks)
+            until = self.until
             for disk in disks:
                 try:
-                    disk.flush(self.flushed)
+                    disk.flush(lambda status, _: self.flushed(status, until))
                 except OSError:
-                    self.flushed(EIO, b"")  # its device is gone
+                    self.flushed(EIO, until)  # its device is gone
             if not disks:
                 self.all_flushed()
 
-    def flushed(self, status, _):
-        self.failed |= status
-        if self.busy > 0:
+    def flushed(self, status, until):
+        """`until`: of the freeze that has asked for it, which may be over."""
+        if self.busy > 0 and until == self.until:
+            self.failed |= status
             self.busy -= 1
             if self.busy == 0 and self.frozen:
                 self.all_flushed()

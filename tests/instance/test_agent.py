@@ -147,6 +147,8 @@ def test_the_sentinel_ends_a_line_that_was_too_long(bench):
         b'{"execute": "guest-ping", "arguments": []}',
         b'{"execute": "guest-sync"}',
         b'{"execute": "guest-sync", "arguments": {"id": "x"}}',
+        b'{"execute": "guest-sync", "arguments": {"id": true}}',
+        b'{"execute": "guest-sync", "arguments": {"id": 9223372036854775808}}',
         b'{"execute": "guest-set-time", "arguments": {"time": -1}}',
         b'{"execute": "guest-set-time", "arguments": {"time": "now"}}',
         b'{"execute": "guest-set-time", "arguments": {"time": 9' + b"9" * 40 + b"}}",
@@ -175,6 +177,36 @@ def test_the_id_of_a_question_is_the_answers(bench):
     assert json.loads(answer) == {"return": {}, "id": "q1"}
     (answer,) = bench.say(b'{"execute": "guest-ping"}\n')
     assert json.loads(answer) == {"return": {}}
+
+
+@pytest.mark.parametrize("id", [None, True, 0, -1, "", "\n\0", [1, {"a": None}], {"b": "c"}])
+def test_an_id_is_any_value_as_the_real_agent_has_it(bench, id):
+    for command in ("guest-ping", "guest-fly"):
+        (answer,) = bench.say(json.dumps({"execute": command, "id": id}).encode() + b"\n")
+        assert json.loads(answer)["id"] == id
+
+
+def test_a_flush_of_a_freeze_that_is_over_does_not_answer_the_next_one(bench):
+    """The host hung up in the midst, and begins anew."""
+
+    class Slow(Disk):
+        def flush(self, done):
+            self.flushes += 1
+            self.done = [*getattr(self, "done", []), done]
+
+    disk = Slow()
+    bench.machine.disks = [disk]
+    bench.say(b'{"execute":"guest-fsfreeze-freeze"}\n')
+    bench.machine.alarm.callback()
+    bench.agent.opened(bench.port, False)
+    bench.agent.opened(bench.port, True)
+    assert bench("guest-fsfreeze-thaw") == {"return": 1}
+    bench.say(b'{"execute":"guest-fsfreeze-freeze"}\n')
+    bench.machine.alarm.callback()
+    disk.done[0](0, b"")
+    assert bench.port.sent == b"", "the second flush is under way"
+    disk.done[1](0, b"")
+    assert json.loads(bench.port.sent) == {"return": 1}
 
 
 def test_blank_lines_are_nothing(bench):
