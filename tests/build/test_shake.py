@@ -218,6 +218,66 @@ def test_relative_imports_are_followed():
     assert shake.absolute("a.b.c", False, ast.parse("from ..d import x").body[0]) == "a.d"
 
 
+def test_what_only_the_compiler_reads_is_not_imported():
+    kept = "from micropython import const, heap_lock\nimport micropython\n"
+    text = "A = const(1)\nB = const(A | 2)\n\n@micropython.viper\ndef main(): return A + B"
+    result = shaken(main=f"{kept}{text}\n").texts["main"]
+    assert result == f"\n\n{text}\n"
+    for more, first in (
+        ("C = const(main())", "from micropython import const\n\n"),
+        ("heap_lock()", "from micropython import heap_lock\n\n"),
+        ("micropython.mem_info()", "\nimport micropython\n"),
+    ):
+        result = shaken(main=f"{kept}{text}\n{more}\n").texts["main"]
+        assert result == f"{first}{text}\n{more}\n"
+
+
+def test_constants_that_are_assigned_together_are_assigned_one_by_one():
+    text = "from micropython import const\nA, B = (\n    const(1),\n    const(A + 1),\n)\n"
+    result = shaken(main=text + "x, y = const(1), A\ndef main(): return A, B\n")
+    assert result.texts["main"] == (
+        "from micropython import const\nA = const(1); B = const(A + 1)\n\n\n\n"
+        "x, y = const(1), A\ndef main(): return A, B\n"
+    )
+    assert result.constants["main"] == []
+
+
+def test_arguments_keep_the_names_that_somebody_gives():
+    def asked(text):
+        return set(shaken(main=text, their="def f(size): pass\n").names["main"])
+
+    assert asked("def main(a, b): main(1, 2)\n") == set()
+    assert asked("def main(a, b): main(1, b=2)\n") == {"b"}
+    assert asked("def main(a, *, b=1, **c): x.main(**c)\n") == {"a", "b"}
+    assert asked("class A:\n    def __init__(self, w): pass\ndef main(c): A(**c)\n") == {
+        "self",
+        "w",
+    }
+    assert asked("def main(c): c(**{'size': 1, '!': 2})\n") == {"size"}
+    assert asked("def main(c): return c.__qualname__\n") == {"__qualname__"}
+    assert "their" not in shaken(main="", their="def f(size): pass\n").names
+
+
+def test_the_compiler_keeps_the_names_that_it_is_told(image, tmp_path):
+    # patches/86-names-nobody-asks-for.patch
+    image("hello")
+    text = "class Class:\n def function(own, size):\n  return size\n"
+
+    def kept(*options):
+        (tmp_path / "m.py").write_text(text)
+        made = tmp_path / "m.mpy"
+        cross = ROOT / "build/mpy-cross/mpy-cross"
+        subprocess.run([cross, *options, "-o", made, tmp_path / "m.py"], check=True)
+        content = made.read_bytes()  # after four bytes of header the number of names
+        return content[4] - 4, [n for n in ("own", "size") if n.encode() + b"\0" in content]
+
+    # Beside the file's, the module's, the class's and the function's name; three are __name__ etc.
+    assert kept() == (5, ["own", "size"])
+    assert kept("-X", "names=,") == (0, [])
+    assert kept("-X", "names=,size,__qualname__,") == (2, ["size"])
+    assert kept("-X", "names=,function,") == (1, [])  # *, so that it cannot be given
+
+
 def test_the_compiler_keeps_the_constants_that_it_is_told(image, tmp_path):
     # patches/85-private-constants.patch
     image("hello")

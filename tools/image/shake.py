@@ -2,7 +2,9 @@
 
     shaken = shake(modules, roots)      modules {name: Source}, roots {(module, name)}
     shaken.texts        {name: text} of the modules that are not as they were, line by line
-    shaken.constants    {name: names}: the constants that other modules read (mpy-cross -X consts=)
+    shaken.constants    {name: names}: the constants that other modules read
+    shaken.names        {name: names}: of its arguments, those that a caller gives by name
+    shaken.options(name)    the two for mpy-cross
     shaken.removed      how many functions and classes are gone
 
 The law: a word decides.  A function or class at the top of a module of the system, or a method in
@@ -15,15 +17,20 @@ where.  Modules of others and of the service stay as they are.
   imported; it stays, and so does what it mentions.
 - `from module import NAME`, where NAME is `const(number)` there, becomes `NAME = const(number)`: no
   name to look up when the code runs.
+- What the compiler takes for itself needs no import: `const` around a number, `@micropython.viper`.
+- `A, B = const(1), const(2)` becomes two assignments, as only single names are constants to it.
 - Lines stay where they are, so tracebacks and the source agree.
 
-Neighbours: closure.py, which then follows what is left; SConstruct.
+Neighbours: constants.py, arguments.py; closure.py, which then follows what is left; SConstruct.
 Left out: what a live class inherits and overrides without a caller of its name; attributes.
 """
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from tools.image import constants
+from tools.image.arguments import asked
 
 # Methods that MicroPython's C code looks for.
 CALLED_FROM_C = frozenset(
@@ -55,6 +62,15 @@ class Shaken:
     constants: dict
     removed: int
     computes: str = ""  # "module:line" of who computes names
+    names: dict = field(default_factory=dict)
+
+    def options(self, module):
+        """What mpy-cross is told of a module."""
+        options = []
+        for key, found in ("consts", self.constants), ("names", self.names):
+            if module in found:
+                options += ["-X", f"{key}=" + ",".join(["", *found[module], ""])]
+        return options
 
 
 @dataclass
@@ -84,19 +100,22 @@ def shake(modules, roots):
         where = "" if source.ours else _computes(source.tree)
         if where:
             return Shaken({}, {}, 0, f"{name}:{where}")
+    whole = modules
+    modules = {name: _one_by_one(source) for name, source in modules.items()}
     walk = _Walk(modules)
     walk.run(roots)
     texts, removed = {}, 0
     for name, source in modules.items():
         dead = [piece for piece in walk.pieces[name] if not piece.live]
         inlined = walk.inlined.get(name, {})
-        if dead or inlined:
-            text = _rewrite(source, dead, inlined)
-            if text != source.text:
-                texts[name] = text
-                kinds = (*FUNCTIONS, ast.ClassDef)
-                removed += sum(isinstance(piece.node, kinds) for piece in dead)
-    return Shaken(texts, walk.read_elsewhere(), removed)
+        text = _rewrite(source, dead, inlined) if dead or inlined else source.text
+        if text != whole[name].text:
+            texts[name] = text
+            kinds = (*FUNCTIONS, ast.ClassDef)
+            removed += sum(isinstance(piece.node, kinds) for piece in dead)
+    listed = sorted(asked(source.tree for source in modules.values()))
+    names = {name: listed for name, source in modules.items() if source.ours}
+    return Shaken(texts, walk.read_elsewhere(), removed, names=names)
 
 
 def _computes(tree):
@@ -115,9 +134,12 @@ def _computes(tree):
 class _Walk:
     def __init__(self, modules):
         self.modules = modules
-        self.constants = {name: constants(source.tree) for name, source in modules.items()}
+        self.constants = {name: constants.numbers(source.tree) for name, source in modules.items()}
         self.pieces, self.by_name, self.by_word = {}, {}, {}
         self.inlined = {}  # module: {alias: value}
+        self.compiled = {
+            id(n) for s in modules.values() for n in constants.for_the_compiler(s.tree)
+        }
         self.names, self.words, self.waiting = set(), set(CALLED_FROM_C), []
         self.fixed = {name: Words() for name in modules}  # what always runs
         for name, source in modules.items():
@@ -174,6 +196,8 @@ class _Walk:
 
     def collect(self, module, tree, words):
         for node in ast.walk(tree):
+            if id(node) in self.compiled:
+                continue
             if isinstance(node, ast.Name):
                 words.names.add(node.id)
             elif isinstance(node, ast.Attribute):
@@ -245,7 +269,7 @@ class _Walk:
 
     def constants_of(self, module, source):
         """Those that it assigns, and those that were imports before."""
-        return {*assigned_constants(source.tree), *(p.name for p in self.inlined.get(module, ()))}
+        return {*constants.assigned(source.tree), *(p.name for p in self.inlined.get(module, ()))}
 
     def imported(self, module, name):
         """Whether live code imports it; in its own module the compiler knows it."""
@@ -265,42 +289,6 @@ def absolute(module, package, node):
     return ".".join(parts[:keep] + ([node.module] if node.module else []))
 
 
-def constants(tree):
-    """{name: number} of `NAME = const(number)` at the top of a module."""
-    found = {}
-    for node in tree.body:
-        match node:
-            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("const"), [value], [])):
-                number = _number(value, found)
-                if number is not None:
-                    found[name] = number
-    return found
-
-
-def assigned_constants(tree):
-    """Names that mpy-cross takes for constants: `NAME = const(...)`, wherever it stands."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("const"), [_], [])):
-                yield name
-
-
-def _number(node, known):
-    """The value of an expression of numbers and of constants, None if it is something else."""
-    for child in ast.walk(node):
-        match child:
-            case ast.Constant(int()) | ast.operator() | ast.unaryop() | ast.expr_context():
-                pass
-            case ast.BinOp() | ast.UnaryOp():
-                pass
-            case ast.Name(name) if name in known:
-                pass
-            case _:
-                return None
-    value = eval(compile(ast.Expression(node), "const", "eval"), {"__builtins__": {}}, dict(known))
-    return value if type(value) is int else None
-
-
 def _is_plain(node):
     """`NAME = literal`, or a constant: nothing happens but that there is a name."""
     match node:
@@ -318,6 +306,18 @@ def _is_plain(node):
 # Writing what is left.
 
 
+def _one_by_one(source):
+    """A module of ours with an assignment for each constant."""
+    found = list(constants.together(source.tree)) if source.ours else ()
+    if not found:
+        return source
+    lines = source.text.splitlines()
+    for node, text in found:
+        _replace(lines, node, text, source.tree)
+    text = "\n".join(lines) + "\n"
+    return replace(source, text=text, tree=ast.parse(text))
+
+
 def _rewrite(source, dead, inlined):
     lines = source.text.splitlines()
     gone = {id(piece.node) for piece in dead if not piece.alias}
@@ -325,14 +325,14 @@ def _rewrite(source, dead, inlined):
     for piece in dead:
         if piece.alias:
             aliases.setdefault(id(piece.node), (piece.node, []))[1].append(piece)
-    constants = {}
+    numbers = {}
     for piece, value in inlined.items():
         aliases.setdefault(id(piece.node), (piece.node, []))[1].append(piece)
         if piece.live:
-            constants.setdefault(id(piece.node), []).append(f"{piece.name} = const({value})")
+            numbers.setdefault(id(piece.node), []).append(f"{piece.name} = const({value})")
     for node, pieces in aliases.values():
         text = _import_without(node, {id(piece.alias) for piece in pieces})
-        parts = ([text] if text else []) + sorted(constants.get(id(node), []))
+        parts = ([text] if text else []) + sorted(numbers.get(id(node), []))
         _replace(lines, node, "; ".join(parts), source.tree)
     _remove(lines, source.tree, gone, "")
     return "\n".join(lines) + "\n"
