@@ -6,6 +6,7 @@
 #include "py/objarray.h"
 #include "py/objstr.h"
 #include "py/runtime.h"
+#include "py/smallint.h"
 
 #define TICKS_MASK ((1u << 30) - 1)
 
@@ -99,7 +100,9 @@ static mp_obj_t metal_ticks_us(void) {
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_ticks_us_obj, metal_ticks_us);
 
 static mp_obj_t metal_uptime_ms(void) {
-    return mp_obj_new_int_from_ull(clock_us() / 1000);
+    uint64_t now = clock_us() / 1000;
+    return now <= MP_SMALL_INT_MAX ? MP_OBJ_NEW_SMALL_INT((mp_int_t)now)
+                                   : mp_obj_new_int_from_ull(now);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_uptime_ms_obj, metal_uptime_ms);
 

@@ -4,11 +4,12 @@ import subprocess
 
 import pytest
 
-from tests.support import vm
+from tests.support import images, vm
 from tests.support.tools import tool
 from tests.vm.conftest import ADDRESS, dig, static
 
 pytestmark = pytest.mark.timeout(600)  # the first one builds the image
+SERVICES = images.ROOT / "tests" / "vm" / "services"
 
 
 @pytest.mark.parametrize("virtio", vm.VIRTIO)
@@ -115,3 +116,9 @@ def test_address_of_the_command_line_wins_over_dhcp(image, network):
         network.wait_for_answer(guest, "10.0.0.9")
         assert "10.0.0.9/24" in guest.text
         assert ADDRESS not in guest.text
+
+
+def test_an_import_does_what_it_should(image):
+    """Packages with and without a file, relative imports, what is missing: services/imports."""
+    with vm.Machine(image(str(SERVICES / "imports")) / "imports.elf") as guest:
+        guest.wait_for("every import did what it should")
