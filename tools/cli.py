@@ -5,6 +5,7 @@ help and mistakes cost nothing.  `main` runs in the virtual environment.
 """
 
 import argparse
+import fcntl
 import importlib
 import json
 import os
@@ -283,11 +284,13 @@ def build(options):
     if options.command == "build":
         command += [f"PACK={options.pack}"]
     start = time.monotonic()
-    if _scons(command):
-        sys.exit(1)  # it has said why
-    folder = _folder(options)
-    formats.remove_old(folder, wanted)
-    report = json.loads((folder / "report.json").read_text())
+    with (ROOT / "build" / f"{_folder_name(options)}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # somebody else may build the same
+        if _scons(command):
+            sys.exit(1)  # it has said why
+        folder = _folder(options)
+        formats.remove_old(folder, wanted)
+        report = json.loads((folder / "report.json").read_text())
     name = service.name if options.service else "development image"
     print(
         f"{name}: {report['totals']['image']:,} bytes with {len(report['python'])} Python "
@@ -317,11 +320,16 @@ def _find(options):
     return closure.find_service(options.service or "hello", ROOT)
 
 
-def _folder(options):
-    """build/NAME, build/NAME-cloud, build/development-NAME, or build/development without a NAME."""
+def _folder_name(options):
+    """NAME, NAME-cloud, development-NAME, or development without a NAME."""
     name = _find(options).name
     parts = ["development"] * options.development + [name] * bool(options.service)
-    folder = ROOT / "build" / "-".join(parts + ["cloud"] * options.cloud)
+    return "-".join(parts + ["cloud"] * options.cloud)
+
+
+def _folder(options):
+    """Where the images of a service are."""
+    folder = ROOT / "build" / _folder_name(options)
     if not (folder / "report.json").is_file():
         raise UserError(f"{folder.name} is not built yet: leave --no-build away")
     return folder

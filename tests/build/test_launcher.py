@@ -205,3 +205,11 @@ def test_where_there_is_no_dpkg_the_missing_is_named(tmp_path):
     )
     message = one_line(done)
     assert "this is not Debian" in message and "gcc" in message and "qemu-img" in message
+
+
+def test_the_same_service_built_twice_at_once(tmp_path):
+    path = tmp_path / "twice_at_once.py"
+    path.write_text("def start(machine):\n    machine.stop()\n")
+    command = [LAUNCHER, "build", "--format", "img", path]
+    at_once = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait(120) for process in at_once] == [0, 0]
