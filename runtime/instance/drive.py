@@ -35,16 +35,19 @@ class Drive:
         self.where = where
         self.log = log
 
-    def file(self, path):
+    def file(self, path, needed=False):
         """Its bytes, or None."""
         try:
-            return self.volume.read(path)
+            found = self.volume.read(path)
+            if needed and found is None:
+                raise ValueError("it is not there")
+            return found
         except TROUBLE as error:
             self.log.warning("instance: %s of %s: %s", path, self.where, error)
             return None
 
-    def document(self, path):
-        return document(self.file(path), path + " of " + self.where, self.log)
+    def document(self, path, needed=False):
+        return document(self.file(path, needed), path + " of " + self.where, self.log)
 
 
 def document(data, where, log):
@@ -78,7 +81,7 @@ def find(machine):
         drive = Drive(it, "config drive on " + name, machine.log)
         return Source(
             drive.where,
-            drive.document(LATEST + "meta_data.json"),
+            drive.document(LATEST + "meta_data.json", True),
             drive.file(LATEST + "user_data") or b"",
             drive.document(LATEST + "network_data.json"),
             drive,
@@ -86,11 +89,11 @@ def find(machine):
     if "cidata" in found:
         it, name = found["cidata"]
         drive = Drive(it, "NoCloud on " + name, machine.log)
-        meta = drive.file("meta-data")
+        meta = drive.file("meta-data", True)
         if drive.file("network-config") is not None:
             machine.log.warning("instance: network-config is not read: user data has `address`")
         return Source(
-            drive.where, nocloud(meta or b""), drive.file("user-data") or b"", None, drive
+            drive.where, nocloud(meta or b""), drive.file("user-data", True) or b"", None, drive
         )
     return None
 

@@ -16,10 +16,22 @@ Left out: bonds and VLANs; routes of IPv6 but the default; a second IPv4 address
 """
 
 from net.address import parse, parse_interface
+from runtime.instance.userdata import is_name
+from runtime.parts import part
 
 # Settings of the stack that are words on their own nowhere.
 VALUED = ("address", "address6", "gateway", "gateway6", "identifier6", "last-address", "mtu", "dns")
-VALUED += ("ntp", "search", "domain", "hostname", "static-routes", "ndots")
+VALUED += (
+    "secret6",
+    "syslog",
+    "buffers",
+    "ntp",
+    "search",
+    "domain",
+    "hostname",
+    "static-routes",
+    "ndots",
+)
 
 WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 
@@ -28,22 +40,26 @@ def read(description, nics):
     settings, complaints = {}, []
     servers = []
     try:
-        servers += name_servers(description)
         links = {link["id"]: link for link in description.get("links") or ()}
-        networks = list(description.get("networks") or ())
+        networks = [description] + list(description.get("networks") or ())  # noqa: RUF005
     except WRONG:
         return {}, ["it is not one"]
     for network in networks:
         try:
-            kind = network["type"]
-            if kind not in ("ipv4", "ipv6"):
+            kind = network.get("type")
+            link = links.get(network.get("link"), {})
+            if link.get("type") in ("bond", "vlan"):
+                raise ValueError(f"its link is a {link['type']}")
+            if kind in ("ipv4", "ipv6"):
+                first = prefix_of(link["ethernet_mac_address"], nics)
+                found = one(kind, network, link)
+            elif network is not description:
                 continue
-            link = links[network["link"]]
-            first = prefix_of(link["ethernet_mac_address"], nics)
-            found = one(kind, network, link)
             servers += name_servers(network)
+            if network is description:
+                continue
         except WRONG as error:
-            complaints.append(f"a network: {error}")
+            complaints.append(f"a network: {error!r}")
             continue
         more = first + "address6"
         if kind == "ipv6" and more in settings:
@@ -65,19 +81,25 @@ def check(name, value):
     elif kind == "static-routes" and not isinstance(value, list):
         raise ValueError("only a cloud has these")
     elif kind in ("address", "address6"):
-        for part in value.split(",") if size == 16 else [value]:
-            of_size(part.split("/")[0], size)
-            parse_interface(part)
+        for piece in value.split(",") if size == 16 else [value]:
+            of_size(piece.split("/")[0], size)
+            parse_interface(piece)
     elif kind in ("gateway", "gateway6", "identifier6", "last-address"):
         of_size(value, size)
-    elif kind in ("mtu", "ndots"):
+    elif kind in ("mtu", "ndots", "buffers"):
         int(value)
+    elif kind == "secret6" and len(bytes.fromhex(value)) != 16:
+        raise ValueError("not 16 bytes")
+    elif kind == "syslog":
+        syslog = part("net.syslog")
+        if syslog:
+            syslog.parse_setting(value)
     elif kind in ("dns", "ntp"):
         for address in value.split(","):
             if kind == "dns" or ":" in address or address.replace(".", "").isdigit():
                 parse(address)
-    elif kind == "hostname" and not 0 < len(value.encode()) < 64:
-        raise ValueError("too long")
+    elif kind == "hostname" and not (0 < len(value) < 64 and is_name(value, "-.")):
+        raise ValueError("not a host's name")
 
 
 def prefix_of(mac, nics):

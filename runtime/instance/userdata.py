@@ -20,27 +20,31 @@ import json
 
 ENTRIES = 256
 LONGEST_NAME = 64
-FORMATS = (
-    (b"#!", "a shell script: there is no shell"),
-    (b"#cloud-", "cloud-init's"),
-    (b"#include", "cloud-init's"),
-    (b"Content-Type:", "a mail with parts: cloud-init's"),
-    (b"MIME-Version:", "a mail with parts: cloud-init's"),
-    (b"\x1f\x8b", "compressed"),
-)
+FORMATS = {
+    "#!": "a shell script: there is no shell",
+    "#cloud-": "cloud-init's",
+    "#include": "cloud-init's",
+    "content-type:": "cloud-init's, a mail with parts",
+    "mime-version:": "cloud-init's, a mail with parts",
+}
 UNDERSTOOD = "understood are JSON and lines NAME = LITERAL"
+GZIP = b"\x1f\x8b"
+MARK = "\ufeff"  # how some editors begin a file of UTF-8
 ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
 WORDS = {"True": True, "False": False}
 
 
 def parse(data):
-    for start, what in FORMATS:
-        if data.startswith(start):
-            return {}, f"{what}; {UNDERSTOOD}"
+    if data[:2] == GZIP:
+        return {}, "compressed; " + UNDERSTOOD
     try:
-        text = str(data, "utf-8").strip()
+        text = str(data, "utf-8").lstrip(MARK).strip()
     except ValueError:
         return {}, "not text: left to the service"
+    start = text[:16].lower()
+    for known, what in FORMATS.items():
+        if start.startswith(known):
+            return {}, f"{what}; {UNDERSTOOD}"
     try:
         return settings_of(from_json(text) if text.startswith("{") else from_lines(text)), ""
     except ValueError as error:

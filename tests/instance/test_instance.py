@@ -209,6 +209,15 @@ def test_a_network_config_that_is_not_followed_is_said():
     assert machine.settings.get("address") == "10.0.0.2/24"
 
 
+@pytest.mark.parametrize("label", ["config-2", "cidata"])
+def test_a_drive_with_names_of_iso9660_only_is_said(label):
+    """META_DAT.JSO and the like: whoever made it forgot -J and -R."""
+    files = drive() if label == "config-2" else nocloud()
+    machine = Machine(disks=[Disk(iso(files, label, joliet=False, rock=False))])
+    name = "openstack/latest/meta_data.json" if label == "config-2" else "meta-data"
+    assert f"instance: {name} of " in machine.text and "it is not there" in machine.text
+
+
 def test_the_firmware_says_who_this_is():
     machine = Machine(tables=system(b"QEMU"))
     assert machine.instance.id == UUID

@@ -110,6 +110,36 @@ def test_a_network_that_is_not_understood_is_left_out_whole(change):
     assert len(complaints) == 1
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"type": "vlan", "vlan_id": 7, "vlan_link": "tap1", "vlan_mac_address": MACS[0]},
+        {"type": "bond", "bond_links": ["tap1"], "ethernet_mac_address": MACS[0]},
+    ],
+)
+@pytest.mark.parametrize("kind", ["ipv4", "ipv4_dhcp"])
+def test_bonds_and_vlans_are_refused_clearly(link, kind):
+    """The address would be that of the device below."""
+    networks = [{**FOUR, "type": kind}, SIX]
+    found, complaints = read(
+        {"links": [{"id": "tap0", **link}, LINKS[1]], "networks": networks}, NICS
+    )
+    assert set(found) == {"eth1.address6", "eth1.gateway6"}
+    assert len(complaints) == 1 and f"its link is a {link['type']}" in complaints[0]
+
+
+@pytest.mark.parametrize("service", [{"type": "dns"}, {"address": "x", "type": "dns"}, 7, None])
+def test_a_service_that_is_none_leaves_the_networks(service):
+    found, complaints = read({**DESCRIPTION, "services": [service]}, NICS)
+    assert found["address"] == "10.0.0.2/20" and found["dns"] == "10.0.0.3"
+    assert len(complaints) == 1
+
+
+def test_what_is_missing_is_named():
+    _, complaints = read({**DESCRIPTION, "networks": [{"type": "ipv4", "link": "tap0"}]}, NICS)
+    assert complaints == ["a network: KeyError('ip_address')"]
+
+
 def test_a_link_of_nobody():
     description = {**DESCRIPTION, "links": [{**LINKS[0], "ethernet_mac_address": "0:1"}, LINKS[1]]}
     found, complaints = read(description, NICS)
@@ -164,6 +194,16 @@ def test_no_damage_raises_and_all_that_is_found_is_sound(data):
         ("ntp", "10.0.0.999"),
         ("hostname", "x" * 64),
         ("hostname", ""),
+        ("hostname", "evil\n[    0.000] ready: x"),
+        ("hostname", "a b"),
+        ("hostname", "ä"),
+        ("secret6", "x"),
+        ("secret6", "00"),
+        ("syslog", "10.0.0.1"),
+        ("syslog", "udp:10.0.0.1:99999"),
+        ("syslog", True),
+        ("buffers", "many"),
+        ("buffers", True),
         ("ntp", True),
         ("search", True),
         ("ndots", "x"),
@@ -186,6 +226,10 @@ def test_settings_that_the_stack_would_stop_at(name, value):
         ("ntp", "10.0.0.1,time.example"),
         ("mtu", "1400"),
         ("hostname", "ns1"),
+        ("hostname", "ns-1.example.org"),
+        ("secret6", "0f" * 16),
+        ("syslog", "udp:10.0.0.1:514"),
+        ("buffers", "64"),
         ("quiet", True),
         ("anything", "else"),
         ("static-routes", []),

@@ -111,3 +111,25 @@ def test_lines_mean_what_python_means(values):
 def test_a_deep_json_is_no_crash():
     found, complaint = parse(b'{"a": ' + b"[" * 100_000)
     assert found == {} and complaint
+
+
+@pytest.mark.parametrize("text", ["a = 'b'\n", '{"a": "b"}', "a = 'b'\r\n"])
+def test_the_mark_that_editors_begin_a_file_with_is_no_part_of_it(text):
+    assert parse(b"\xef\xbb\xbf" + text.encode()) == ({"a": "b"}, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\n#cloud-config\nhostname: x", "cloud-init's"),
+        (b"\xef\xbb\xbf#cloud-config\n{}", "cloud-init's"),
+        (b"Content-type: text/x-shellscript\n\n#!/bin/sh", "a mail with parts"),
+        (b"mime-version: 1.0\n", "a mail with parts"),
+        (b"\x1f\x8b\x08\0", "compressed"),
+        (b"#include\nhttp://10.0.0.1/", "cloud-init's"),
+        (b"hostname: x\nusers: []\n", "line 1 is not NAME = LITERAL"),
+    ],
+)
+def test_what_is_meant_for_others_is_said(data, why):
+    found, complaint = parse(data)
+    assert found == {} and why in complaint and complaint.endswith("lines NAME = LITERAL")

@@ -116,7 +116,7 @@ def probe(machine, function, arena):
     try:
         found = transport.find(function, machine.settings.get("virtio"))
         nic = kind(machine, name, found, arena, function.line)
-    except (device.DeviceError, MemoryError) as error:
+    except (device.DeviceError, MemoryError, ValueError) as error:
         machine.log.error("%s: virtio-net at %s: %s", name, function.name, error)
         return None
     machine.nics.append(nic)
