@@ -60,6 +60,7 @@ RUNG_PACKAGES = {
     },
     "openstack": {
         "conntrack": "what Neutron's security groups are made of",
+        "dnsmasq-utils": "addresses that are given back: Neutron's agent does that by it",
         "ebtables": "what they are made of, too",
         "genisoimage": "config drives",
         "haproxy": "metadata",

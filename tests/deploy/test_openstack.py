@@ -74,7 +74,7 @@ def test_a_stopped_machine_is_started(cloud, importos):
 def test_the_security_group_is_the_ports_of_the_service(cloud, importos):
     importos(*DEPLOY)
     (group,) = cloud.groups.values()
-    assert servers(cloud)[0]["security_groups"] == [{"name": group["name"]}]
+    assert servers(cloud)[0]["security_groups"] == [{"name": group["id"]}]
     opened = {(r["ethertype"], r["protocol"], r["port_range_min"]) for r in cloud.rules}
     assert ("IPv4", "udp", 53) in opened and ("IPv6", "tcp", 80) in opened
     assert ("IPv4", "icmp", None) in opened and len(opened) == 6

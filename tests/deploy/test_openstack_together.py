@@ -2,6 +2,9 @@
 that are interrupted: what stays in the cloud is what somebody uses.
 """
 
+import os
+import signal
+
 import pytest
 
 from tools.deploy import readiness
@@ -267,6 +270,40 @@ def test_of_two_servers_made_at_once_the_older_stays(cloud, importos, monkeypatc
     assert status == 0 and "another deployment has made it at the same time" in said
     (server,) = cloud.servers.values()
     assert server["created_at"] < cloud.now()
+
+
+def test_of_two_groups_made_at_once_the_older_is_taken(cloud, importos, monkeypatch):
+    handler = cloud.network
+
+    def network(method, url, body):
+        if (method, url.path) == ("POST", "/v2.0/security-groups") and not cloud.groups:
+            handler(method, url, body)  # somebody else's
+        return handler(method, url, body)
+
+    monkeypatch.setattr(cloud, "network", network)
+    assert importos(*DEPLOY)[0] == 0
+    (group,) = cloud.groups
+    (server,) = cloud.servers.values()
+    assert server["security_groups"] == [{"name": group}]
+
+
+def test_what_ends_a_command_ends_it_once(cloud, importos, monkeypatch):
+    # `timeout` and a terminal that goes send a signal twice.
+    def end(*_):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(readiness, "wait", end)
+    delete = cloud.image
+
+    def image(method, url, body):
+        if method == "DELETE":
+            end()
+        return delete(method, url, body)
+
+    monkeypatch.setattr(cloud, "image", image)
+    status, said, _ = importos(*DEPLOY)
+    assert status == 130 and "interrupted: what was made is removed" in said
+    assert left(cloud) == (0, 0, 0)
 
 
 # What cannot be.

@@ -187,13 +187,14 @@ class FakeCloud:
                 return 200, {"security_groups": found}
             case "POST", ["v2.0", "security-groups"]:
                 made = {"id": f"group-{next(self.ids)}", **body["security_group"]}
+                made["created_at"] = self.now()
                 self.groups[made["id"]] = made
                 return 201, {"security_group": made}
             case "POST", ["v2.0", "security-group-rules"]:
                 self.rules.append(body["security_group_rule"])
                 return 201, {"security_group_rule": {"id": f"rule-{next(self.ids)}"}}
             case "DELETE", ["v2.0", "security-groups", name]:
-                group = {"name": self.groups[name]["name"]}
+                group = {"name": name}  # Nova has names and ids under that word
                 if any(group in s.get("security_groups", []) for s in self.servers.values()):
                     error = {"message": "in use", "type": "SecurityGroupInUse", "detail": ""}
                     return 409, {"NeutronError": error}

@@ -75,9 +75,13 @@ def ended_in_order():
     """What asks this process to end does it as Ctrl-C does: so nothing is left in the cloud."""
 
     def interrupt(number, frame):
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)  # they come twice: to the process, and its group
         raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    before = dict.fromkeys((signal.SIGTERM, signal.SIGHUP))
+    for number in before:
+        before[number] = signal.signal(number, interrupt)
     try:
         yield
     finally:

@@ -96,18 +96,23 @@ class Servers:
         return [{"uuid": usable[0].id}]
 
     def security_group(self, service, ports, made):
-        """The name of a group that lets in what the service declares, and pings; as it is where it
-        exists, else `made(name)` is called at once: rules may fail.
+        """The id of a group that lets in what the service declares, and pings; as it is where it
+        exists, else `made(name)` is called at once: rules may fail.  Of two that commands made at
+        the same moment, the older one is taken.
         """
         network = self.cloud.sdk.network
         name = f"importos-{service}"
         with self.cloud.errors("making the security group"):
-            mine = {"project_id": self.cloud.sdk.current_project_id} if self._project() else {}
-            for group in network.security_groups(name=name, **mine):
-                return group.name
+            there = self.groups(name)
+            if there:
+                return there[0].id
             group = network.create_security_group(
                 name=name, description=f"What {service} listens on, as its image says"
             )
+            first = self.groups(name)[:1]
+            if first and first[0].id != group.id:
+                network.delete_security_group(group, ignore_missing=True)
+                return first[0].id
             made(name)
             for family, echo in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp")):
                 rules = [(echo, None)]
@@ -121,26 +126,28 @@ class Servers:
                         port_range_min=port,
                         port_range_max=port,
                     )
-        return group.name
+        return group.id
 
-    def _project(self):
-        return self.cloud.sdk.current_project_id
+    def groups(self, name):
+        """Security groups of this name in the project, the oldest in front."""
+        project = self.cloud.sdk.current_project_id
+        mine = {"project_id": project} if project else {}
+        return sorted(self.cloud.sdk.network.security_groups(name=name, **mine), key=made)
 
     def delete_group(self, service):
         """Delete the group of a service, unless servers are in it; its name if it was."""
         from openstack import exceptions
 
-        network = self.cloud.sdk.network
         name = f"importos-{service}"
-        mine = {"project_id": self._project()} if self._project() else {}
+        deleted = None
         with self.cloud.errors(f"deleting security group {name}"):
-            for group in network.security_groups(name=name, **mine):
+            for group in self.groups(name):
                 try:
-                    network.delete_security_group(group, ignore_missing=True)
+                    self.cloud.sdk.network.delete_security_group(group, ignore_missing=True)
+                    deleted = name
                 except exceptions.ConflictException:
-                    return None
-                return name
-        return None
+                    pass
+        return deleted
 
     def create(self, name, service, image, flavor, networks, options, data):
         """Ask for a server; returns at once with it in state `build`."""
@@ -262,8 +269,9 @@ def version(image, data):
     return hashlib.sha256(repr((image, data)).encode()).hexdigest()[:16]
 
 
-def made(server):
-    return (server.created_at or "", server.id)
+def made(thing):
+    """Which of several was there first."""
+    return (thing.created_at or "", thing.id)
 
 
 def image_of(server):
