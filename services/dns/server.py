@@ -30,6 +30,7 @@ KINDS = const(9)
 FAMILIES = const(10)
 WIDE = const(13)
 MANY = const(14)
+LOW = const(15)
 ORIGIN_LENGTH = const(1)
 APEX = const(2)
 NEGATIVE = const(5)
@@ -137,10 +138,8 @@ class Server:
                 limit -= 11
             # The node, as Table.find finds it.
             first = (start >> 2) + 3
-            mask = -1
-            i = length + 1 & 3
-            if i:
-                mask = (1 << (i << 3)) - 1
+            low = (length & 3) << 3
+            mask = (2 << low + 7) - 1
             last = length >> 2
             k = head[MULTIPLIER]
             apex = head[zone + APEX]
@@ -149,38 +148,39 @@ class Server:
             while i < last:
                 v = v * k + (words[first + i] | CASE)
                 i += 1
-            v = (v * k + ((words[first + i] | CASE) & mask)) * k & 0x3FFFFFFF
+            w = words[first + i]
+            i = head[LOW] << low
+            v = (v * k + ((w | CASE) & (mask ^ i))) * k & 0x3FFFFFFF
+            low = (w & i) >> low
             k = head[SHIFT]
             slot = v >> k
             k = 1 << 30 - k
-            nodes = head[NODES]
-            wide = head[WIDE]
-            many = head[MANY]
             while True:
                 v = head[SLOTS] + slot
                 node = t[v] | t[v + k] << 8
-                if wide:
+                if head[WIDE]:
                     node |= t[v + k + k] << 16
                 if node == 0:
                     break
+                node += low
                 v = head[KINDS] + node
                 i = int(t[v])
-                if many:
-                    i |= t[v + nodes] << 8
-                    if many > 1:
-                        i |= t[v + nodes + nodes] << 16
+                if head[MANY]:
+                    i |= t[v + head[NODES]] << 8
+                    if head[MANY] > 1:
+                        i |= t[v + 2 * head[NODES]] << 16
                 family = head[FAMILIES] + FAMILY * i
                 if head[family + LABEL_LENGTH] == length:
                     v = head[PARENTS] + node
-                    i = t[v] | t[v + nodes] << 8
-                    if wide:
-                        i |= t[v + nodes + nodes] << 16
+                    i = t[v] | t[v + head[NODES]] << 8
+                    if head[WIDE]:
+                        i |= t[v + 2 * head[NODES]] << 16
                     if i == apex:
                         count = head[family + COUNT]
                         row = node - head[family + FIRST]
                         v = head[family + LABELS] + last * count + row
                         i = last
-                        different = (words[first + i] ^ head[v]) & mask
+                        different = (w ^ head[v]) & mask
                         while True:
                             if different:
                                 if different | CASE != CASE:
@@ -242,11 +242,8 @@ class Server:
             to[(BODY >> 2)] = words[w]
             to[(BODY >> 2) + 1] = words[w + 1]
             to[(BODY >> 2) + 2] = 0
-            i = n >> 2
-            at = BODY + n
-            while at & 3:
-                at -= 1
-                o[at] = q[start + at - BODY]
+            # (By words: the answer takes the place of what stands behind the last byte.)
+            i = n + 3 >> 2
             while i > 6:
                 i -= 4
                 k = w + i

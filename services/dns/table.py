@@ -11,7 +11,7 @@ Numbers are little-endian; offsets count from the first byte of the table.
      4  SLOTS       offset                  4  WRITTEN        offset of it as the file spells it
      5  SHIFT       30 - log2(slots)        5  NEGATIVE       offset of the SOA for bad news
      6  MULTIPLIER  of the hash             6  VARIANTS       offset / 4 of it to compare with
-     7  NODES       how many, with node 0
+     7  NODES       entries of a column
      8  PARENTS     offset of a column
      9  KINDS       offset of a column
     10  FAMILIES    offset / 4
@@ -19,6 +19,7 @@ Numbers are little-endian; offsets count from the first byte of the table.
     12  STAR        offset of the label "*"
     13  WIDE        1: slots and PARENTS have a third plane
     14  MANY        planes of KINDS - 1
+    15  LOW         mask: these bits of a label's last byte count from a slot's node
 
 VARIANTS compare an origin of n bytes with aligned words, wherever it begins in one: for each offset
 0 to 3 in a word, k = (n + 6) // 4 words of its bytes, and k words of masks: 0 before and behind the
@@ -29,17 +30,22 @@ copied: u16 its length; u16 how many offsets; that many u16, where in the record
 origin belongs; the record.
 
 A node is a name that exists: it owns records, or a name below it does (an empty non-terminal).
-Nodes are numbered from 1; 0 says "none".  A node knows its parent and one label, not its full name,
-so a name is found as RFC 1034 section 4.3.2 says: label by label from the apex down, and where
-the walk ends the answer is decided: at the name, at a zone cut, or at the closest encloser.
+Nodes are numbered from FIRST_NODE; 0 says "none".  A node knows its parent and one label, not its
+full name, so a name is found as RFC 1034 section 4.3.2 says: label by label from the apex down, and
+where the walk ends the answer is decided: at the name, at a zone cut, or at the closest encloser.
 
 A column has one entry per node, split into planes: all low bytes first, then all second bytes, then
 all third ones.  Planes of sorted numbers are runs, and runs cost nothing once deflated.
 
     slots         hash of (parent, label) -> node, open addressing, linear probing; planes.  The
-                  hash takes the label by words: see `find`
+                  hash takes the label by words: see `find`.  It does not see the bits LOW of the
+                  last byte: they are added to the slot's number, so that host0 to host9, which
+                  are neighbours, share a slot.  0 says "none"
     PARENTS       node -> parent
     KINDS         node -> family
+
+Before the first node and behind the last one there are as many entries as LOW can add, with a
+parent, 0, that nobody has: what a slot leads to need not be compared with the ends.
 
 A family is all nodes with labels of one length and one shape.  They have consecutive numbers.
 
@@ -76,7 +82,7 @@ Left out: DNSSEC, DNAME.  The compiler refuses DNAME; DNSSEC's records are serve
 import micropython
 from micropython import const
 
-MAGIC = const(0x015A4F49)  # "IOZ", version 1
+MAGIC = const(0x025A4F49)  # "IOZ", version 2
 
 # Header.
 SIZE = const(1)
@@ -93,7 +99,10 @@ HEAP = const(11)
 STAR = const(12)
 WIDE = const(13)
 MANY = const(14)
-HEADER = const(15)
+LOW = const(15)
+HEADER = const(16)
+
+FIRST_NODE = const(16)  # above what LOW can add
 
 # Zone.
 ORIGIN = const(0)
@@ -174,6 +183,7 @@ class Table:
         families = head[FAMILIES]
         wide = head[WIDE]
         many = head[MANY]
+        mask = head[LOW]
         kind = t[kinds + node]
         if many:
             kind |= t[kinds + nodes + node] << 8
@@ -195,6 +205,8 @@ class Table:
                     value = value * multiplier + word
                     word = 0
                 i += 1
+            low = q[first + length] & mask
+            value -= low << ((length & 3) << 3)
             slot = (value * multiplier & 0x3FFFFFFF) >> shift
             candidate = family
             while True:
@@ -203,6 +215,7 @@ class Table:
                     child |= t[slots + 2 * size + slot] << 16
                 if child == 0:
                     break
+                child += low
                 kind = t[kinds + child]
                 if many:
                     kind |= t[kinds + nodes + child] << 8

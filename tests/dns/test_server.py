@@ -1,11 +1,15 @@
 """The short cut in server.py is only that."""
 
+from random import Random
+from unittest import mock
+
 import dns.flags
 import dns.message
 import pytest
 
 from tests.dns.compare import queries
 from tests.dns.local import Slow, Whole
+from tools.zone import index
 from tools.zone.compile import compile_zone
 
 
@@ -52,6 +56,27 @@ def test_common_questions_take_the_short_cut(zone, case, edns, name, kind):
     assert (message.edns >= 0) == (edns is not None)
     # The case of the question comes back.
     assert str(message.question[0].name) == str(query.question[0].name)
+
+
+@pytest.mark.parametrize("low", index.LOWS)
+def test_the_short_cut_finds_what_the_walk_finds(tmp_path, low):
+    """Labels of every length that share a slot, and those that only look as if they did."""
+    prefixes = ["".join(Random(n).choices("abn0-", k=n)) for n in range(62)]
+    there = [f"{prefix}{last}" for prefix in prefixes for last in "abcno012"]
+    others = [f"{prefix}{last}" for prefix in prefixes for last in "pqr3@A_"]
+    path = tmp_path / "some.zone"
+    path.write_text(
+        "$ORIGIN example.\n$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns\n"
+        + "".join(f"x{name} A 192.0.2.1\n" for name in there)
+    )
+    with mock.patch.object(index, "LOWS", (low,)):
+        table = compile_zone(path)
+    wires = [dns.message.make_query(f"x{n}.example.", "A").to_wire() for n in there + others]
+    whole = Whole(table)
+    whole.server.general = None
+    answers = whole.ask(wires)
+    assert answers == Slow(table).ask(wires)
+    assert {answer[3] & 15 for answer in answers[: len(there)]} == {0}
 
 
 @pytest.mark.parametrize("edns", [None, 512, 600, 1232])

@@ -3,7 +3,7 @@
 The layout is drawn in services/dns/table.py.  What is decided here, once, is not decided per query:
 which names exist, where zone cuts and wildcards are, how rdata is spelled.
 
-    zone file -> parse.py -> nodes -> families and shapes -> columns, planes, hash index -> bytes
+    zone file -> parse.py -> nodes -> families and shapes -> columns, planes, index.py -> bytes
 
 Equal input gives equal bytes.
 """
@@ -16,10 +16,14 @@ from dns.rdataclass import IN
 from dns.rdatatype import AAAA, CNAME, MX, NS, PTR, SOA, SRV, A
 
 from tools.errors import UserError
+from tools.zone.index import best_index, column
 from tools.zone.layout import table
 from tools.zone.parse import parse_zone
 
 SOURCES = ("services/dns/table.py",)  # the layout; the build watches it
+
+EDGE = (0,) * table.FIRST_NODE  # the entries of a column before the first node, and behind the last
+MOST = (1 << 24) - 2 * len(EDGE)  # nodes
 
 FORMS = {  # type: bytes before the first name, the fields that are names, flags
     NS: (0, ("target",), table.FORM_COMPRESS | table.FORM_ADDITIONAL),
@@ -31,9 +35,6 @@ FORMS = {  # type: bytes before the first name, the fields that are names, flags
 }
 FIXED = {A: 4, AAAA: 16}
 FIXED_MAX = 64  # bytes of an RRset that still go into planes
-LOAD = 0.7  # of the hash index
-TRIES = 400_000  # names hashed in search of the best multiplier
-MULTIPLIERS = tuple(0x2545F491 + 0x1D3A5E2C * n & 0x3FFFFFFF | 1 for n in range(16))
 
 
 def compile_zone(path):
@@ -154,10 +155,10 @@ class _Layout:
         nodes = [node for index, zone in enumerate(zones) for node in _nodes(index, zone)]
         # Members of a family stand together, and in order: then every plane is smooth.
         nodes.sort(key=lambda n: (len(n.label), n.shape, n.zone, n.labels))
-        if len(nodes) >= 1 << 24:
+        if len(nodes) > MOST:
             raise UserError(f"{len(nodes)} names are more than the table can number")
         self.nodes = nodes
-        self.numbers = {node.key: number for number, node in enumerate(nodes, 1)}
+        self.numbers = {node.key: number for number, node in enumerate(nodes, table.FIRST_NODE)}
         self.families = [
             list(members)
             for _, members in itertools.groupby(nodes, lambda n: (len(n.label), n.shape))
@@ -168,8 +169,8 @@ class _Layout:
         header = [0] * table.HEADER
         header[0] = table.MAGIC
         header[table.ZONES] = len(self.zones)
-        header[table.NODES] = len(self.nodes) + 1
-        header[table.WIDE] = int(len(self.nodes) > 0xFFFF)
+        header[table.NODES] = len(self.nodes) + 2 * len(EDGE)
+        header[table.WIDE] = int(header[table.NODES] > 0x10000)
         header[table.MANY] = (len(self.families) > 0x100) + (len(self.families) > 0x10000)
         directory = self.append(bytes(4 * table.ZONE * len(self.zones)))
         families = self.append(bytes(4 * table.FAMILY * len(self.families)))
@@ -180,9 +181,10 @@ class _Layout:
         self.put_families(families, shapes, header)
         header[table.PARENTS] = self.append(self.parents(2 + header[table.WIDE]))
         header[table.KINDS] = self.append(self.kinds(1 + header[table.MANY]))
-        slots, header[table.MULTIPLIER] = self.slots()
-        header[table.SHIFT] = 31 - len(slots).bit_length()
-        header[table.SLOTS] = self.append(_column(slots, 2 + header[table.WIDE]))
+        index = self.index(2 + header[table.WIDE])
+        header[table.MULTIPLIER], header[table.LOW] = index.multiplier, index.low
+        header[table.SHIFT] = index.shift
+        header[table.SLOTS] = self.append(index.column)
         header[table.SIZE] = len(self.table)
         if len(self.table) >= 1 << 30:
             raise UserError(f"a table of {len(self.table)} bytes is too large")
@@ -222,7 +224,7 @@ class _Layout:
     def put_families(self, families, shapes, header):
         heap = {}
         heap_bytes = bytearray()
-        first = 1
+        first = table.FIRST_NODE
         for index, members in enumerate(self.families):
             rows = []
             for node in members:
@@ -253,60 +255,24 @@ class _Layout:
 
     def parents(self, planes):
         numbers = [self.numbers[node.parent] if node.labels else 0 for node in self.nodes]
-        return _column([0, *numbers], planes)
+        return column([*EDGE, *numbers, *EDGE], planes)
 
     def kinds(self, planes):
         numbers = [index for index, members in enumerate(self.families) for _ in members]
-        return _column([0, *numbers], planes)
+        return column([*EDGE, *numbers, *EDGE], planes)
 
-    def slots(self):
-        """(slots, multiplier): the best index of some."""
-        keys = [
-            (number, self.numbers[node.parent], hash_words(node.label))
-            for number, node in enumerate(self.nodes, 1)
+    def index(self, planes):
+        names = [
+            (number, self.numbers[node.parent], node.label)
+            for number, node in enumerate(self.nodes, table.FIRST_NODE)
             if node.labels
         ]
-        size = 2
-        while size * LOAD < len(keys):
-            size *= 2
-        tries = max(1, min(len(MULTIPLIERS), TRIES // (len(keys) + 1)))
-        indexes = (_index(keys, size, multiplier) for multiplier in MULTIPLIERS[:tries])
-        _, slots, multiplier = min(indexes, key=lambda index: index[0])
-        return slots, multiplier
-
-
-def hash_words(label):
-    """The words of a label as the hash takes them: the bit for lower case set in every byte."""
-    data = bytes(byte | 0x20 for byte in (len(label), *label))
-    data = data.ljust((len(data) + 3) // 4 * 4, b"\0")
-    return struct.unpack(f"<{len(data) // 4}I", data)
-
-
-def slot_of(parent, words, multiplier, shift):
-    """The slot where the search for a label under a parent begins; Table.find does the same."""
-    for word in words:
-        parent = parent * multiplier + word
-    return (parent * multiplier & 0x3FFFFFFF) >> shift
+        return best_index(names, planes)
 
 
 def _words(label):
     """A label with its length byte, and zeros up to a full word."""
     return (bytes((len(label),)) + label).ljust((len(label) + 4) // 4 * 4, b"\0")
-
-
-def _index(keys, size, multiplier):
-    """(probes of all searches, slots, multiplier)."""
-    slots = [0] * size
-    shift = 31 - size.bit_length()
-    probes = 0
-    for number, parent, words in keys:
-        slot = slot_of(parent, words, multiplier, shift)
-        probes += 1
-        while slots[slot]:
-            slot = (slot + 1) % size
-            probes += 1
-        slots[slot] = number
-    return probes, slots, multiplier
 
 
 def _variants(origin):
@@ -315,12 +281,6 @@ def _variants(origin):
     masks = bytes(0xDF if chr(byte).isalpha() else 0xFF for byte in origin)
     return b"".join(
         (bytes(before) + part).ljust(size, b"\0") for before in range(4) for part in (origin, masks)
-    )
-
-
-def _column(numbers, planes):
-    return b"".join(
-        bytes(number >> 8 * plane & 0xFF for number in numbers) for plane in range(planes)
     )
 
 
