@@ -53,6 +53,7 @@ extern uintptr_t mark_stack_size;
 #define MICROPY_QSTR_EXTRA_POOL           mp_qstr_frozen_const_pool
 #define MICROPY_ENABLE_EXTERNAL_IMPORT    (1)
 #define MICROPY_ENABLE_SOURCE_LINE        (1)
+#define MICROPY_LINES_APART               "port/micropython/lines.h" // patches/97-lines-apart.patch
 #define MICROPY_MODULE_ATTR_DELEGATION    (1)
 #define MICROPY_QSTR_BYTES_IN_HASH        (1) // 2,600 bytes of an image; no dictionary is longer
 

@@ -4,6 +4,7 @@
 // day the machine dies.  But each running bytecode function has its mp_code_state_t on the stack:
 // a pointer to a function object, followed by an instruction pointer inside its bytecode.  A pair
 // of words that fits is a frame.  Left out: frames of viper functions and of generators.
+#include "port/micropython/lines.h"
 #include "py/bc.h"
 #include "py/mphal.h"
 #include "py/objfun.h"
@@ -36,8 +37,9 @@ static void print_frame(const mp_obj_fun_bc_t *function, const byte *at) {
     for (size_t i = 0; i < 1 + n_pos_args + n_kwonly_args; i++) {
         ip = mp_decode_uint_skip(ip);
     }
-    mp_printf(&mp_plat_print, "  File \"%q\", line %u, in %q\n", names[0],
-              (unsigned)mp_bytecode_get_source_line(ip, lines_end, (size_t)(at - code)), name);
+    size_t line = ip == lines_end ? line_of((size_t)at)
+                                  : mp_bytecode_get_source_line(ip, lines_end, (size_t)(at - code));
+    mp_printf(&mp_plat_print, "  File \"%q\", line %u, in %q\n", names[0], (unsigned)line, name);
 }
 
 void traceback_print(const uint32_t *from, const uint32_t *to) {

@@ -1,0 +1,125 @@
+"""tools/image/frozen.py writes, port/micropython/lines.c reads: the line of every instruction."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.image import frozen
+from tools.image.elf import Elf
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TOOL = ROOT / "build/micropython/tools/mpy-tool.py"
+
+# Each of these is coded in another way: far and near, backward, inside of a statement.
+ODD = (
+    '''"""Text."""
+import sys
+
+
+@sys.intern
+def decorated(a,
+              b=3, *,
+              c=4):
+    return [
+        a(x)
+        for x in (lambda: b
+                  )()
+        if x
+    ]
+
+class Empty: pass
+def two(): return 1; return 2
+class Table:
+    size = {
+        "one": sys.one,
+
+        "two": two(
+            1,
+            sys.two),
+    }
+    def method(self):
+        def inner(): return self
+        try:
+            raise ValueError(
+                inner)
+        except (OSError,
+                KeyError) as error:
+            raise
+        finally: inner()
+        while True:
+            if inner(): continue
+            yield inner
+'''
+    + "\n" * 3000
+    + """
+    def far(self): return (self.a.b.c.d.e.f.g(self.a, self.b, self.c, self.d) + self.x(1, 2, 3) +
+        self.late)
+last = Table().far() if sys else (sys.a, sys.b,
+    sys.c) and sys.d or (sys.e if sys.f
+    else sys.g)
+"""
+)
+
+
+def lines_by_mpy_cross(tool, paths):
+    """{name of the C object: the line of each byte of its bytecode}, as mpy-cross wrote it."""
+    found = {}
+    for path in paths:
+        for code in frozen.functions(tool.read_mpy(str(path)).raw_code):
+            if code.code_kind != tool.MP_CODE_BYTECODE:
+                continue
+            lines, at, length = [], code.offset_opcodes, len(code.fun_data)
+            while at < length:
+                _, size, _, _ = tool.mp_opcode_decode(code.fun_data, at)
+                offset = at - code.offset_opcodes
+                line = [line for start, line in frozen.lines_of(code) if start <= offset][-1]
+                lines += [line] * size
+                at += size
+            found["fun_data_" + code.escaped_name] = lines
+    return found
+
+
+def test_every_instruction_has_the_line_it_had(image, tmp_path):
+    image("hello")
+    built = ROOT / "build/hello"
+    (tmp_path / "odd.py").write_text(ODD)
+    subprocess.run(
+        [ROOT / "build/mpy-cross/mpy-cross", "-march=x86", "-s", "odd.py", tmp_path / "odd.py"],
+        check=True,
+    )
+    modules = [tmp_path / "odd.mpy", *sorted((built / "frozen").rglob("*.mpy"))]
+    port = Path(re.search(r"LOAD (\S+)/port\.o", (built / "hello.map").read_text())[1])
+    names = port / "genhdr/qstrdefs.preprocessed.h"
+    command = [sys.executable, "-m", "tools.image.frozen", TOOL, "-f", "-q", names]
+    command += ["-mlongint-impl=mpz", *modules]
+    content = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    (tmp_path / "frozen_content.c").write_bytes(content)
+    flags = (port / "flags").read_text().split()
+    objects = []
+    sources = ["port/micropython/lines.c", "build/micropython/py/bc.c"]
+    for source in (tmp_path / "frozen_content.c", *(ROOT / name for name in sources)):
+        objects.append(tmp_path / f"{source.stem}.o")
+        command = ["gcc", *flags, "-w", "-c", "-o", objects[-1], source]
+        subprocess.run(command, cwd=ROOT, check=True)
+    program = tmp_path / "lines"
+    command = ["gcc", "-m32", "-no-pie", "-Wl,--gc-sections,--unresolved-symbols=ignore-all"]
+    command += ["-o", program, ROOT / "tests/build/lines.c", *objects]
+    subprocess.run(command, check=True)
+
+    tool = frozen.load(TOOL)
+    tool.config.MICROPY_QSTR_BYTES_IN_LEN = tool.config.MICROPY_QSTR_BYTES_IN_HASH = 1
+    tool.config.native_arch = tool.MP_NATIVE_ARCH_NONE
+    tool.global_qstrs = tool.GlobalQStrList()
+    wanted = lines_by_mpy_cross(tool, modules)
+    places = {s.name: s.address + s.size for s in Elf(program).symbols() if s.name in wanted}
+    assert places.keys() == wanted.keys()
+    asked, expected = [], []
+    for name, lines in wanted.items():
+        asked += range(places[name] - len(lines), places[name])
+        expected += lines
+    told = subprocess.run(
+        [program], input="\n".join(f"{a:x}" for a in asked), capture_output=True, text=True
+    ).stdout
+    assert list(map(int, told.split())) == expected
+    assert max(expected) > 3000
