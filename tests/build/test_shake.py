@@ -275,7 +275,6 @@ def test_the_compiler_keeps_the_names_that_it_is_told(image, tmp_path):
     assert kept() == (5, ["own", "size"])
     assert kept("-X", "names=,") == (0, [])
     assert kept("-X", "names=,size,__qualname__,") == (2, ["size"])
-    assert kept("-X", "names=,function,") == (1, [])  # *, so that it cannot be given
 
 
 def test_the_compiler_keeps_the_constants_that_it_is_told(image, tmp_path):
