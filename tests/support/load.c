@@ -7,8 +7,10 @@
  * window: OUTSTANDING datagrams are always under way. burst: OUTSTANDING at once, the next ones
  * when all are answered.
  *
- * When nothing comes for a second, that is a stall: what is under way counts as lost, and it goes
- * on with the next. Standard output: one line of JSON.
+ * When nothing comes for a second, "silence" is said on standard error, once. window: that is a
+ * stall: what is under way counts as lost, and it goes on with the next. burst: more patience; what
+ * still comes, although nothing is sent meanwhile, comes from a late host and counts as such, and
+ * only what does not is a stall. Standard output: one line of JSON.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_OUTSTANDING = 64, MAX_DATAGRAM = 2048, SILENCE_MS = 1000 };
+enum { MAX_OUTSTANDING = 64, MAX_DATAGRAM = 2048, SILENCE_MS = 1000, PATIENCE_MS = 20000 };
 
 static unsigned char stock[64 << 20];
 static unsigned char *datagram[1 << 20];
@@ -99,7 +101,7 @@ int main(int argc, char **argv) {
         in_message[i].msg_hdr = (struct msghdr){.msg_iov = &in_vector[i], .msg_iovlen = 1};
     }
 
-    long sent = 0, right = 0, wrong = 0, strange = 0, lost = 0, stalls = 0, refused = 0;
+    long sent = 0, right = 0, wrong = 0, strange = 0, lost = 0, stalls = 0, late = 0, refused = 0;
     int pending = 0;
     double start = now();
     while (sent < count || pending) {
@@ -131,7 +133,13 @@ int main(int argc, char **argv) {
         pending += room;
 
         struct pollfd wait = {.fd = s, .events = POLLIN};
-        if (poll(&wait, 1, SILENCE_MS) == 0) {
+        int ready = poll(&wait, 1, SILENCE_MS);
+        if (ready == 0) {
+            fprintf(stderr, "silence\n");
+            if (burst && (ready = poll(&wait, 1, PATIENCE_MS)))
+                late++;
+        }
+        if (ready == 0) {
             stalls++;
             lost += pending;
             pending = 0;
@@ -159,7 +167,7 @@ int main(int argc, char **argv) {
         }
     }
     printf("{\"sent\": %ld, \"right\": %ld, \"wrong\": %ld, \"strange\": %ld, \"lost\": %ld, "
-           "\"stalls\": %ld, \"refused\": %ld, \"seconds\": %.6f}\n",
-           sent, right, wrong, strange, lost, stalls, refused, now() - start);
+           "\"stalls\": %ld, \"late\": %ld, \"refused\": %ld, \"seconds\": %.6f}\n",
+           sent, right, wrong, strange, lost, stalls, late, refused, now() - start);
     return 0;
 }

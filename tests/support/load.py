@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import subprocess
+import threading
 
 from tests.support import images
 from tests.support.tools import tool
@@ -23,17 +24,46 @@ def sender():
     return program
 
 
-def load(namespace, address, port, way, count, outstanding, check, datagrams, timeout=600):
+def load(
+    namespace,
+    address,
+    port,
+    way,
+    count,
+    outstanding,
+    check,
+    datagrams,
+    timeout=600,
+    silence=lambda: None,
+):
     """Run the sender in a namespace; returns what it counted: sent, right, wrong, strange, lost,
-    stalls, refused, seconds.
+    stalls, late, refused, seconds.
+
+    `silence()` is called whenever it has heard nothing for a second, while it goes on listening.
     """
     stock = b"".join(struct.pack(">H", len(datagram)) + datagram for datagram in datagrams)
     words = [sender(), address, port, way, count, outstanding, check]
     command = [tool("nsenter"), f"--net={namespace.path}", *map(str, words)]
-    done = subprocess.run(command, input=stock, capture_output=True, timeout=timeout)
-    if done.returncode:
-        raise AssertionError(done.stderr.decode())
-    return json.loads(done.stdout)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, **pipes) as child:
+        patience = threading.Timer(timeout, child.kill)
+        patience.start()
+        try:
+            child.stdin.write(stock)
+            child.stdin.close()
+            said = ""
+            for line in child.stderr:
+                if line == b"silence\n":
+                    silence()
+                else:
+                    said += line.decode()
+            counted = child.stdout.read()
+        finally:
+            patience.cancel()
+            child.kill()
+    if child.returncode or not counted:
+        raise AssertionError(said or f"no end in {timeout} s")
+    return json.loads(counted)
 
 
 def query(name, kind=1, flags=0):

@@ -311,6 +311,36 @@ class Machine:
         """Guest instructions since reset; needs `icount`."""
         return self.monitor.execute("query-replay")["icount"]
 
+    def forgotten(self):
+        """Whether the processor sleeps although its network device has frames for it, or it has
+        for the device: a wake-up or a doorbell was lost.  What it saw, in words, or "".
+
+        The device must have EVENT_IDX, and the driver packets enough.  Seen three times, as neither
+        stands still meanwhile.
+        """
+        seen = {self._forgotten()}
+        for _ in range(2):
+            time.sleep(0.1)
+            seen.add(self._forgotten())
+        return seen.pop() if len(seen) == 1 else ""
+
+    def _forgotten(self):
+        ask = self.monitor.execute
+        path = next(d["path"] for d in ask("x-query-virtio") if d["name"] == "virtio-net")
+        queues = [ask("x-query-virtio-queue-status", path=path, queue=n) for n in (0, 1)]
+        if "HLT=1" not in self.monitor.human("info registers"):
+            return ""
+        receive, send = queues
+        handled = self._word(receive["vring-avail"] + 4 + 2 * receive["vring-num"])  # used event
+        published = self._word(send["vring-avail"] + 2)
+        if (handled, published) == (receive["used-idx"], send["last-avail-idx"]):
+            return ""
+        return f"handled {handled}, published {published}, asleep: {queues}"
+
+    def _word(self, address):
+        """16 bits of the guest's memory."""
+        return int(self.monitor.human(f"xp /1hx {address:#x}").split()[1], 16)
+
     def cpu_ticks(self):
         """CPU time of the whole QEMU process, user and system, in clock ticks (10 ms)."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
