@@ -234,9 +234,9 @@ class Pool:
     """`count` packets cut from `memory` (default: from the heap); no others come, none is lost.
 
     The free ones are a stack in one list: slot 0 holds how many, slots 1.. the packets.
-    `gathers`: the packets may have tails.  `lent`: nobody allocates these; whoever fills a buffer
-    looks at its head, and while that is FREE there is no packet yet: `make` it.  (A receive queue
-    has hundreds, a machine that starts needs three.)
+    `gathers`: the packets may have tails.  `lent`: none is made yet (a queue has hundreds of
+    buffers, a machine that starts needs three packets).  Whoever fills a buffer looks at its head,
+    and while that is FREE there is no packet: `make` it; whoever allocates asks for `more`.
     """
 
     def __init__(self, name, count, size=SIZE, memory=None, address=0, gathers=False, lent=False):
@@ -250,12 +250,10 @@ class Pool:
         self.gathers = gathers
         _free_heads(memory, count, size)
         self.packets = [None] * count
-        self.stack = [0]
-        if not lent:
-            for index in range(count):
-                self.make(index)
-            self.stack += self.packets[::-1]
-            self.stack[0] = count
+        self.stack = [0] + [None] * count
+        self.made = 0
+        while not lent and self.more():
+            pass
 
     def make(self, index):
         """The packet of a buffer, for ever."""
@@ -264,6 +262,20 @@ class Pool:
         if self.gathers:
             packet.pieces = [None] * PIECES
         self.packets[index] = packet
+
+    def more(self):
+        """One more free packet; False: there is one for each buffer, or no memory now."""
+        index = self.made
+        if index == self.count:
+            return False
+        try:
+            self.make(index)
+        except MemoryError:
+            return False
+        self.made = index + 1
+        self.stack[0] += 1
+        self.stack[self.stack[0]] = self.packets[index]
+        return True
 
     @micropython.viper
     def allocate(self):
@@ -289,4 +301,4 @@ class Pool:
 
     @property
     def free(self):
-        return self.stack[0]
+        return self.stack[0] + self.count - self.made

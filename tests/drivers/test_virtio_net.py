@@ -164,6 +164,29 @@ def test_flood_beyond_the_ring_drops_at_the_device_and_never_stalls(bench):
     assert bench.drops() == {}
 
 
+def test_transmit_packets_are_made_when_they_are_wanted(bench):
+    """And there is always a free one, as `starved` looks for it; the rest a second later."""
+    pool = bench.nic.pool
+    assert (pool.made, pool.free) == (1, 64)
+    for number in range(1, 40):
+        assert bench.nic.allocate()
+        assert (pool.made, pool.free, pool.stack[0]) == (number + 1, 64 - number, 1)
+    bench.nic.make_all()
+    assert (pool.made, pool.free, pool.stack[0]) == (64, 25, 25)
+    assert len({bench.nic.allocate().address for _ in range(25)}) == 25
+    assert bench.nic.allocate() is None
+
+
+def test_a_packet_for_which_there_is_no_memory_is_made_later(bench, monkeypatch):
+    pool = bench.nic.pool
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "make", lambda index: bytes(1 << 60))
+        assert bench.nic.allocate()
+        assert bench.nic.allocate() is None
+    assert bench.nic.allocate()
+    assert bench.drops() == {"eth0.no_buffer": 1}
+
+
 def test_transmit_packets_run_out_and_come_back(bench):
     bench.run()
     bench.device.polling = True

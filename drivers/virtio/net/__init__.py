@@ -55,6 +55,7 @@ CONFIG_STATUS = const(6)
 CONFIG_MTU = const(10)
 LINK_UP = const(1)
 
+REST_MS = const(1000)  # when packets are made that the start needed not
 BUFFERS = const(64)  # per direction: what one turn of the loop handles
 FEWEST = const(4)
 _ETHERNET = const(14)  # its header
@@ -79,6 +80,7 @@ _KEPT = const(25)  # buffers that urgent.py has kept
 _URGENT = const(26)  # frames that were handled while a callback computed
 _TAILS = const(27)  # packets with tails that the device has
 _ANSWERS = const(28)  # three quarters of the transmit packets: answers take no more (receive.py)
+_UNMADE = const(29)  # transmit buffers without a packet (transmit.py)
 _RX = const(32)
 _TX = const(48)
 _KEEP = const(64)  # of the ring of what is kept
@@ -170,8 +172,10 @@ class VirtioNet(Receive, Transmit, device.Driver):
         transmit = min(transmit, sending.size >> shift)
         if receive < 2 or not transmit:
             device.fail(transport, f"queues of {receiving.size} and {sending.size} do not do")
-        self.receive_pool = self.make_pool(arena, name + ".receive", receive, lent=True)
+        self.receive_pool = self.make_pool(arena, name + ".receive", receive)
         self.pool = self.make_pool(arena, name + ".transmit", transmit, self.gathers)
+        self.pool.more()
+        machine.timers.timer(self.make_all).start(REST_MS)
         self.windows = (_RX, receiving, split, self.receive_pool), (_TX, sending, shift, self.pool)
         self.receive_packets = self.receive_pool.packets
         self.transmit_packets = self.pool.packets
@@ -205,10 +209,10 @@ class VirtioNet(Receive, Transmit, device.Driver):
         count = min(count, fits)
         return count, count
 
-    def make_pool(self, arena, name, count, gathers=False, lent=False):
+    def make_pool(self, arena, name, count, gathers=False):
         first = arena.take(count * SIZE, SIZE)
         memory = metal.memory(first, count * SIZE)
-        return Pool(name, count, SIZE, memory, first, gathers, lent)
+        return Pool(name, count, SIZE, memory, first, gathers, lent=True)
 
     def live(self):
         """The queues, and steps 7 and 8 of the initialisation."""
@@ -234,6 +238,7 @@ class VirtioNet(Receive, Transmit, device.Driver):
         cells[_EVENT] = event
         cells[_ISR] = int(isr)
         cells[_HALF] = (cells[_TX + _COUNT] + 1) >> 1
+        cells[_UNMADE] = cells[_TX + _COUNT]
         cells[_ANSWERS] = cells[_TX + _COUNT] - (cells[_TX + _COUNT] >> 2)
         cells[_MERGE] = int(self.merge)
         cells[_OFFLOADS] = int(self.offloads)
@@ -297,7 +302,7 @@ class VirtioNet(Receive, Transmit, device.Driver):
         cells[_LINK] = up
 
     def lost(self):
-        for packet in self.transmit_packets:
+        for packet in self.transmit_packets[: self.pool.made]:
             if packet.buffer[_FLAGS + 1] << 8 & _AWAY:
                 if packet.pieces:
                     packet.pieces[:] = (None, None, None)

@@ -189,7 +189,7 @@ class OffloadNet(Urgent, VirtioNet):
 
     def reclaim(self):
         self.take_back()
-        return self.free[0] == self.pool.count
+        return self.free[0] == self.pool.made
 
     @micropython.viper
     def transmit(self, packet):

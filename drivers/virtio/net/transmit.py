@@ -25,6 +25,7 @@ _LINK = const(19)
 _HEADER = const(20)  # length of the device header
 _LIMIT = const(21)  # longest frame to send
 _TAILS = const(27)
+_UNMADE = const(29)  # transmit buffers without a packet
 _RX = const(32)
 _TX = const(48)
 
@@ -114,6 +115,9 @@ class Transmit:
         else:
             free = self.free
             left = int(free[0])
+            if left <= 1 and cells[_UNMADE] != 0:
+                cells[_UNMADE] = int(self.make_more())
+                left = int(free[0])
             if left == 0:
                 cells[_NO_BUFFER] += 1
                 return None
@@ -132,6 +136,19 @@ class Transmit:
         words[_MSS_AT] = 0
         words[_HOPS_AT] = 0
         return packet
+
+    def make_more(self):
+        """One more packet, so that one is free as long as buffers are; returns how many those are.
+
+        (Whoever looks whether there is a packet to answer with looks at the free ones only.)
+        """
+        self.pool.more()
+        return self.pool.count - self.pool.made
+
+    def make_all(self):
+        """Once the machine has started: in its steady state it allocates nothing."""
+        while self.pool.more():
+            pass
 
     @micropython.viper
     def transmit(self, packet):
@@ -178,7 +195,7 @@ class Transmit:
 
     def reclaim(self):
         """Give every packet that has been sent back to its pool; True: none is with the device."""
-        while self.free[0] < self.pool.count:
+        while self.free[0] < self.pool.made:
             if not self.sent_one():
                 return False
         return True
