@@ -42,19 +42,9 @@ TOPOLOGY = const(10)
 CONFIG_WCE = const(11)
 DISCARD = const(13)
 WRITE_ZEROES = const(14)
-WANTED = (
-    1 << SIZE_MAX
-    | 1 << READ_ONLY
-    | 1 << BLOCK_SIZE
-    | 1 << FLUSH
-    | 1 << TOPOLOGY
-    | 1 << CONFIG_WCE
-    | 1 << DISCARD
-    | 1 << WRITE_ZEROES
-    | 1 << INDIRECT
-    | 1 << device.EVENT_IDX
-    | 1 << device.VERSION_1
-)
+WANTED = 1 << SIZE_MAX | 1 << READ_ONLY | 1 << BLOCK_SIZE | 1 << FLUSH | 1 << TOPOLOGY
+WANTED |= 1 << CONFIG_WCE | 1 << DISCARD | 1 << WRITE_ZEROES
+WANTED |= 1 << INDIRECT | 1 << device.EVENT_IDX | 1 << device.VERSION_1
 
 # Device configuration, 5.2.4.
 CONFIG_CAPACITY = const(0)
@@ -77,7 +67,6 @@ SLOTS = const(64)
 SMALLEST, LARGEST = const(512), const(65536)  # block
 _EIO = const(5)
 _EROFS = const(30)
-_EOPNOTSUPP = const(95)
 _UNSUPPORTED = const(2)  # a status
 
 COUNTS = ("errors", "lost", "waited")
@@ -92,9 +81,15 @@ _DIRECT = const(6)  # log2 of the descriptors of the ring for each slot
 _MASK = const(7)  # of the bytes of a block
 _SECTORS = const(8)
 _LIMIT = const(9)  # longest request
-_HIGH = const(10)  # upper word of the sector of the next request
+_HIGH = const(10)  # upper word of all sectors
 _QUEUED = const(11)  # requests that wait for a free slot
-_CELLS = const(12)
+_ALIVE = const(12)  # -1, then 0
+_BASE = const(13)  # of sectors, as _HIGH
+_QUEUE = const(14)  # address of the cells of the queue
+_CELLS = const(15)
+# Of requests.py: where its free slots are.
+_FREE = const(5)
+_STACK = const(32)
 _STATUS = const(16)
 _LOG2_PLACE = const(5)
 
@@ -125,6 +120,8 @@ def choose(offered):
 
 
 class VirtioBlk(Disk, device.Driver):
+    said = None  # the serial number, once it was asked for
+
     def __init__(self, machine, name, transport, arena, line):
         self.name = name
         self.log = machine.log
@@ -135,14 +132,9 @@ class VirtioBlk(Disk, device.Driver):
         self.read_only = bool(self.has(READ_ONLY))
         self.queue = queue = Requests(transport, 0, SLOTS, 3, self.features, arena, name + ".queue")
         self.channel = Channel(transport, line, self.changed, queue)
-        self.take = queue.take
-        self.release = queue.release
-        self.send = queue.send
-        self.finished = self.answered  # bound once, as is what else a request calls
-        self.start = self.launch
+        self.post = queue.post  # bound once, as is what else a request calls
         self.length = len
-        self.buffers = [None] * queue.count
-        self.calls = [None] * queue.count
+        self.kept = [None] * (2 * queue.count)  # of each slot the buffer and `done`
         self.waiting = []
         self.alive = True
         self.cells = bytearray(4 * _CELLS)
@@ -150,24 +142,19 @@ class VirtioBlk(Disk, device.Driver):
         machine.counters.add(queue.counters)
         self.places = arena.take(queue.count << _LOG2_PLACE)
         self.configure()
-        self.prepare()
+        self.prepare(queue)
         self.live()
-        self.said = None
+        nature = "with a cache" if self.volatile else "without a cache"
         self.log.info(
             "%s: virtio-blk, %s, %d sectors, blocks of %d, %s, line %d, %d requests",
             name,
             transport.name,
             self.sectors,
             self.block_size,
-            self.nature(),
+            "read only" if self.read_only else nature,
             line,
             queue.count,
         )
-
-    def nature(self):
-        if self.read_only:
-            return "read only"
-        return "with a cache" if self.volatile else "without a cache"
 
     def has(self, feature):
         return self.features >> feature & 1
@@ -178,8 +165,7 @@ class VirtioBlk(Disk, device.Driver):
         size = read(CONFIG_BLOCK_SIZE, 1, 4)[0] if self.has(BLOCK_SIZE) else SMALLEST
         limit = read(CONFIG_SIZE_MAX, 1, 4)[0] if self.has(SIZE_MAX) else _LONGEST
         if not SMALLEST <= size <= LARGEST or size & (size - 1) or limit < size:
-            text = f"blocks of {size} bytes, requests of {limit}"
-            device.fail(self.transport, text)
+            device.fail(self.transport, f"blocks of {size} bytes, requests of {limit}")
         self.block_size = self.physical_size = size
         if self.has(TOPOLOGY):
             self.physical_size = size << (read(CONFIG_PHYSICAL, 1, 1)[0] & 15)
@@ -187,34 +173,33 @@ class VirtioBlk(Disk, device.Driver):
         cache = not self.has(CONFIG_WCE) or read(CONFIG_CACHE, 1, 1)[0]
         self.volatile = bool(cache and self.has(FLUSH)) and not self.read_only
         self.longest = min(limit, _LONGEST) & -size
-        self.limit(self.longest, size - 1)
+        self.put(_LIMIT, self.longest)
+        self.put(_MASK, size - 1)
         self.measure()
 
     @micropython.viper
-    def limit(self, limit: int, mask: int):
-        cells = ptr32(self.cells)
-        cells[_LIMIT] = limit
-        cells[_MASK] = mask
+    def put(self, index: int, value: int):
+        ptr32(self.cells)[index] = value
 
     def measure(self):
         low, high = self.transport.read_config(CONFIG_CAPACITY, 2, 4)
         self.sectors = sectors = high << 32 | low
         self.begin = self.begin_far if sectors > _FAR else self.begin_near
-        self.reach(min(sectors, _FAR))
+        self.put(_SECTORS, min(sectors, _FAR))
 
-    @micropython.viper
-    def reach(self, sectors: int):
-        ptr32(self.cells)[_SECTORS] = sectors
-
-    def prepare(self):
+    def prepare(self, queue):
         """The descriptors that never change: the header, and the status behind data."""
-        queue = self.queue
         for slot in range(queue.count):
             place = self.places + (slot << _LOG2_PLACE)
             queue.piece(slot, 0, place, _STATUS, 0)
             queue.piece(slot, 1, place, _STATUS, 0)
             queue.piece(slot, 2, place + _STATUS, 1, WRITE)
-        self.know(self.places, queue.table(0), queue.shift)
+            queue.dones[slot] = self.answered
+        self.put(_PLACES, self.places)
+        self.put(_TABLES, queue.table(0))
+        self.put(_DIRECT, queue.shift)
+        self.put(_ALIVE, -1)
+        self.know(queue.cells)
 
     def live(self):
         """The queue, and steps 7 and 8 of the initialisation."""
@@ -222,18 +207,15 @@ class VirtioBlk(Disk, device.Driver):
         device.ready(self.transport)
 
     @micropython.viper
-    def know(self, places: int, tables: int, shift: int):
-        cells = ptr32(self.cells)
-        cells[_PLACES] = places
-        cells[_TABLES] = tables
-        cells[_DIRECT] = shift
+    def know(self, queue: ptr32):
+        ptr32(self.cells)[_QUEUE] = int(queue)
 
     @property
     def serial(self):
         """Printable characters of what the device says; asked when somebody wants to know."""
         if self.said is None:
             buffer = bytearray(ID_BYTES)
-            failed = self.wait(lambda done: self.command(_GET_ID, 0, buffer, done), PATIENCE_MS)
+            failed = self.wait(lambda done: self.begin(_GET_ID, 0, buffer, done), PATIENCE_MS)
             self.status = self.status or (0,)  # it may answer all other questions
             kept = [chr(byte) for byte in buffer if 32 < byte < 127]
             self.said = "" if failed else "".join(kept)
@@ -257,49 +239,30 @@ class VirtioBlk(Disk, device.Driver):
 
     @micropython.viper
     def begin_near(self, kind: int, sector: int, buffer, done):
+        """Send a request, piece by piece if it is too long, later if no slot is free."""
         cells = ptr32(self.cells)
         length = int(self.length(buffer))
-        last = cells[_SECTORS] - (length >> 9)
-        if length <= 0 or (length | sector << 9) & cells[_MASK] or sector < 0 or sector > last:
-            self.refuse(sector, length)
-        if length > cells[_LIMIT]:
-            Pieces(self, kind, sector, buffer, done)
-        elif int(self.start(kind, sector, buffer, length, done)) == 0:
-            self.queue_up(self.begin, kind, sector, buffer, done)
-
-    def begin_far(self, kind, sector, buffer, done):
-        """On a disk whose sectors are no small integers."""
-        length = len(buffer)
-        mask = self.block_size - 1
-        last = self.sectors - (length >> 9)
-        if length <= 0 or (length | sector << 9) & mask or not 0 <= sector <= last:
-            self.refuse(sector, length)
-        if length > self.longest:
-            Pieces(self, kind, sector, buffer, done)
+        if kind <= _WRITE:
+            last = cells[_SECTORS] - (length >> 9)
+            if length <= 0 or (length | sector << 9) & cells[_MASK] or sector < 0 or sector > last:
+                self.refuse(sector, length)
+            if length > cells[_LIMIT]:
+                Pieces(self, kind, sector, buffer, done)
+                return
+        queue = ptr32(cells[_QUEUE])
+        free = (queue[_FREE] & cells[_ALIVE]) - 1
+        if free < 0:
+            self.queue_up(kind, sector, buffer, done)
             return
-        self.high(sector >> 32)
-        launched = self.launch(kind, sector & 0xFFFFFFFF, buffer, length, done)
-        self.high(0)
-        if not launched:
-            self.queue_up(self.begin, kind, sector, buffer, done)
-
-    @micropython.viper
-    def high(self, word: int):
-        ptr32(self.cells)[_HIGH] = word
-
-    @micropython.viper
-    def launch(self, kind: int, sector: int, buffer, length: int, done) -> int:
-        """Send a request, whose length is 0 if there is no data; 0: no slot is free."""
-        slot = int(self.take())
-        if slot < 0:
-            return 0
-        cells = ptr32(self.cells)
-        self.buffers[slot] = buffer
-        self.calls[slot] = done
+        queue[_FREE] = free
+        slot = queue[_STACK + free]
+        kept = self.kept
+        kept[slot << 1] = buffer
+        kept[(slot << 1) + 1] = done
         place = ptr32(cells[_PLACES] + (slot << _LOG2_PLACE))
         place[0] = kind
         place[1] = 0
-        place[2] = sector
+        place[2] = sector + cells[_BASE]
         place[3] = cells[_HIGH]
         place[4] = _UNSET
         pieces = 2
@@ -320,20 +283,43 @@ class VirtioBlk(Disk, device.Driver):
             descriptor[4] = cells[_PLACES] + (slot << _LOG2_PLACE) + _STATUS
             descriptor[6] = 1
             descriptor[7] = _DEVICE_WRITES
-        self.send(slot, pieces, self.finished)
-        return 1
+        self.post(slot, pieces)
+
+    def begin_far(self, kind, sector, buffer, done):
+        """On a disk whose sectors are no small integers: those of `begin_near` begin elsewhere."""
+        length = len(buffer)
+        low = sector & 0xFFFF
+        if kind <= _WRITE:
+            wrong = (length | sector << 9) & (self.block_size - 1)
+            if wrong or not 0 <= sector <= self.sectors - (length >> 9):
+                self.refuse(sector, length)
+            if length > self.longest:
+                Pieces(self, kind, sector, buffer, done)
+                return
+        if not self.queue.free():
+            self.queue_up(kind, sector, buffer, done)
+            return
+        self.put(_HIGH, sector >> 32)
+        self.put(_BASE, sector - low & 0xFFFFFFFF)
+        try:
+            self.begin_near(kind, low, buffer, done)
+        finally:
+            self.put(_HIGH, 0)
+            self.put(_BASE, 0)
 
     @micropython.viper
     def answered(self, slot: int, length: int):
         cells = ptr32(self.cells)
         status = ptr8(cells[_PLACES] + (slot << _LOG2_PLACE))[_STATUS]
-        buffers = self.buffers
-        calls = self.calls
-        buffer = buffers[slot]
-        done = calls[slot]
-        buffers[slot] = None
-        calls[slot] = None
-        self.release(slot)
+        kept = self.kept
+        at = slot << 1
+        buffer = kept[at]
+        done = kept[at + 1]
+        kept[at] = kept[at + 1] = None
+        queue = ptr32(cells[_QUEUE])
+        free = queue[_FREE]
+        queue[_STACK + free] = slot
+        queue[_FREE] = free + 1
         if cells[_QUEUED]:
             self.next()
         if length < 0:
@@ -341,55 +327,37 @@ class VirtioBlk(Disk, device.Driver):
             status = _EIO
         elif status:
             cells[_ERRORS] += 1
-            status = _EOPNOTSUPP if status == _UNSUPPORTED else _EIO
+            status = 95 if status == _UNSUPPORTED else _EIO  # EOPNOTSUPP
         done(status, buffer)
-
-    def command(self, kind, sector, buffer, done):
-        """A request that is none for sectors."""
-        if not self.launch(kind, sector, buffer, len(buffer), done):
-            self.queue_up(self.command, kind, sector, buffer, done)
 
     def flush(self, done):
         if self.volatile:
-            self.command(_FLUSH, 0, b"", done)
+            self.begin(_FLUSH, 0, b"", done)
         else:
             self.loop.soon(lambda: done(0, b""))
 
     def discard(self, sector, count, done):
-        self.span(_DISCARD, DISCARD, sector, count, done)
+        Spans(self, _DISCARD, DISCARD, sector, count, done)
 
     def write_zeroes(self, sector, count, done):
-        self.span(_ZEROES, WRITE_ZEROES, sector, count, done)
-
-    def span(self, kind, feature, sector, count, done):
-        if self.read_only:
-            raise OSError(_EROFS)
-        if not self.has(feature):
-            raise OSError(_EOPNOTSUPP)
-        if count <= 0 or sector < 0 or sector + count > self.sectors:
-            self.refuse(sector, count << 9)
-        Spans(self, kind, sector, count, done)
+        Spans(self, _ZEROES, WRITE_ZEROES, sector, count, done)
 
     # What is not every request's.
 
-    def queue_up(self, start, kind, sector, buffer, done):
+    def queue_up(self, *request):
         if not self.alive:
             raise OSError(_EIO)
-        self.waiting.append((start, kind, sector, buffer, done))
-        self.queued(len(self.waiting))
+        self.waiting.append(request)
+        self.put(_QUEUED, len(self.waiting))
         self.counters.count(_WAITED)
 
     def next(self):
-        start, kind, sector, buffer, done = self.waiting.pop(0)
-        self.queued(len(self.waiting))
+        request = self.waiting.pop(0)
+        self.put(_QUEUED, len(self.waiting))
         try:
-            start(kind, sector, buffer, done)
+            self.begin(*request)
         except (OSError, ValueError):
-            done(_EIO, buffer)  # the disk has shrunk meanwhile
-
-    @micropython.viper
-    def queued(self, count: int):
-        ptr32(self.cells)[_QUEUED] = count
+            request[3](_EIO, request[2])  # the disk has shrunk meanwhile
 
     def busy(self):
         return self.queue.count - self.queue.free() + len(self.waiting)
@@ -403,20 +371,17 @@ class VirtioBlk(Disk, device.Driver):
         done = self.sync(patience)
         if not self.busy():  # (the host would wait for those in the midst of a reset)
             device.reset(self.transport)
-        self.end()
+        self.gone()
         return done
 
-    def end(self):
+    def gone(self):
         """No request leaves from here on; what waits has failed."""
         self.alive = False
-        self.take = self.no_slot
+        self.put(_ALIVE, 0)
         waiting, self.waiting = self.waiting, []
-        self.queued(0)
-        for _, _, _, buffer, done in waiting:
+        self.put(_QUEUED, 0)
+        for _, _, buffer, done in waiting:
             done(_EIO, buffer)
-
-    def no_slot(self):
-        return -1
 
     def changed(self):
         """The configuration of the device changed, or the device died."""
@@ -432,6 +397,3 @@ class VirtioBlk(Disk, device.Driver):
         """What the device had has failed."""
         device.Driver.recover(self)
         self.queue.lost()
-
-    def gone(self):
-        self.end()

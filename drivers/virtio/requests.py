@@ -20,15 +20,12 @@ control queues), and for buffers that wait for the device to have something to s
                                         was called; False: `patience` ms did not do
     queue.lost()                        after a reset: done(slot, -1) for all that were under way
     queue.free()                        how many slots there are to take
-
 `done` may be called before anything that runs later, never within `send`; it may send, block, wait.
 Who sends keeps the buffers alive.  Allocates nothing but the object for an address above 1 GiB.
-
 A slot has the same descriptors for ever: with INDIRECT a table of its own, and one descriptor of
 the ring that points to it; else 2^n neighbours in the ring.  So the free list is one of slots.
 
     drain(budget) -> what is left of it         what the device has answered; then arm the interrupt
-    look() -> 1: there is more                  after a register of the device was read
     ring()                                      the doorbell, if it is owed
 
 Law: docs/drivers.md, "No lost wake-up": a Channel arms all queues, reads the ISR register, looks at
@@ -96,6 +93,7 @@ _CONFIG_INTERRUPT = const(2)
 # The state of a Channel.
 _ISR = const(0)  # address of the ISR register, 0: not in memory
 _COUNT = const(1)  # of queues
+_CELLS = const(2)  # addresses of theirs
 
 
 class Requests:
@@ -216,8 +214,12 @@ class Requests:
 
     @micropython.viper
     def send(self, slot: int, count: int, done):
-        cells = ptr32(self.cells)
         self.dones[slot] = done
+        self.post(slot, count)
+
+    @micropython.viper
+    def post(self, slot: int, count: int):
+        cells = ptr32(self.cells)
         # The last piece ends the chain.
         last = ptr32(cells[_TABLES] + (slot << cells[_STRIDE]) + (count << 4) - 16)
         last[3] = last[3] & _WRITE
@@ -303,14 +305,6 @@ class Requests:
         return budget
 
     @micropython.viper
-    def look(self) -> int:
-        cells = ptr32(self.cells)
-        cells[_QUEUE + _FENCED] = cells[_QUEUE + _INDEX]
-        if cells[_QUEUE + _SEEN] == ptr16(cells[_QUEUE + _USED])[1]:
-            return 0
-        return 1
-
-    @micropython.viper
     def flying(self, slot: int) -> int:
         cells = ptr32(self.cells)
         return cells[cells[_STATES] + slot] & _FLYING
@@ -348,17 +342,20 @@ class Channel:
         self.line = line
         self.cause = transport.cause
         self.changed = transport.changed = changed
-        self.state = bytearray(8)
+        self.state = bytearray(4 * (_CELLS + len(queues)))
         self.drains = [queue.drain for queue in queues]
-        self.looks = [queue.look for queue in queues]
         self.rings = [queue.ring for queue in queues]
-        self.keep(transport.isr, len(queues))
+        if len(queues) == 1:
+            self.flush = queues[0].ring
+        for i, queue in enumerate(queues):
+            self.keep(transport.isr, i, queue.cells)
 
     @micropython.viper
-    def keep(self, isr: int, count: int):
+    def keep(self, isr: int, i: int, cells: ptr32):
         state = ptr32(self.state)
         state[_ISR] = isr
-        state[_COUNT] = count
+        state[_COUNT] = i + 1
+        state[_CELLS + i] = int(cells)
 
     @micropython.viper
     def service(self, budget: int) -> int:
@@ -366,7 +363,6 @@ class Channel:
         state = ptr32(self.state)
         count = state[_COUNT]
         drains = self.drains
-        looks = self.looks
         while True:
             more = 0
             i = 0
@@ -384,7 +380,10 @@ class Channel:
                 cause = int(self.cause())
             i = 0
             while i < count:
-                more |= int(looks[i]())
+                cells = ptr32(state[_CELLS + i])
+                cells[_QUEUE + _FENCED] = cells[_QUEUE + _INDEX]
+                if cells[_QUEUE + _SEEN] != ptr16(cells[_QUEUE + _USED])[1]:
+                    more = 1
                 i += 1
             if cause & _CONFIG_INTERRUPT:
                 self.changed()

@@ -508,6 +508,8 @@ def test_a_device_that_cannot_be_used_is_said_and_the_machine_lives(options, why
 
 
 def test_the_constants_are_those_of_their_owner():
+    assert blk._FREE == requests._FREE
+    assert blk._STACK == requests._STACK
     assert blk._DEVICE_READS == requests._NEXT
     assert blk._DEVICE_WRITES == requests._NEXT | requests._WRITE
     assert UNSUPP == blk._UNSUPPORTED
