@@ -120,8 +120,9 @@ def test_the_report_adds_up(image):
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in ALWAYS])
 def test_every_c_module_can_be_the_only_one(module, tmp_path):
     path = tmp_path / f"only{module.strip('_')}.py"
-    text = f"import {module}\n\ndef start(machine):\n    print('imported', {module}.__name__)\n"
+    # (A module of C behind one of Python has the name of that one.)
+    text = f"import {module}\n\ndef start(machine):\n    print('imported', dir({module}))\n"
     path.write_text(text + "    machine.stop()\n")
     with lock("images"):
-        assert f"imported {module}" in importos("run", str(path))
+        assert "imported ['__" in importos("run", str(path))
     shutil.rmtree(ROOT / "build" / path.stem)
