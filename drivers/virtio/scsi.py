@@ -31,7 +31,7 @@ from micropython import const
 from drivers.virtio import device, transport
 from drivers.virtio.requests import INDIRECT, WRITE, Channel, Requests
 from runtime.counters import Counters
-from runtime.disk import Disk, Pieces
+from runtime.disk import Disk, Pieces, patience
 
 TYPE = const(8)
 TRANSITIONAL = const(0x1004)
@@ -153,7 +153,7 @@ class Adapter(device.Driver):
         return buffer
 
     def wait(self, test):
-        end = metal.uptime_ms() + PATIENCE_MS
+        end = metal.uptime_ms() + min(PATIENCE_MS, patience())
         while not test():
             self.poll()
             if metal.uptime_ms() > end:
@@ -178,26 +178,31 @@ class Adapter(device.Driver):
     def let_go(self, disk):
         """The machine ends; the last disk resets the device."""
         self.disks.remove(disk)
-        if not self.disks:
+        # (The host would wait for what is under way in the midst of a reset.)
+        if not self.disks and self.queue.free() == self.queue.count:
             device.reset(self.transport)
 
     # Commands.
 
     def send(self, command):
         if not self.alive:
-            self.loop.soon(lambda: command.done(EIO, command.buffer))
+            command.done(EIO, command.buffer)
             return
-        slot = self.queue.take()
+        queue = self.queue
+        slot = queue.take()
         if slot < 0:
             self.waiting.append(command)
             return
-        self.commands[slot] = command
-        queue = self.queue
         place = self.places + slot * PLACE
         cdb = command.cdb
-        header = command.lun + bytes(11) + cdb + bytes(CDB_SIZE - len(cdb))
-        metal.memory(place, HEADER)[:] = header
-        metal.memory(place + RESPONSE_AT, RESPONSE)[:] = b"\xff" * RESPONSE
+        try:
+            header = command.lun + bytes(11) + cdb + bytes(CDB_SIZE - len(cdb))
+            metal.memory(place, HEADER)[:] = header
+            metal.memory(place + RESPONSE_AT, RESPONSE)[:] = b"\xff" * RESPONSE
+        except MemoryError:
+            queue.release(slot)
+            raise
+        self.commands[slot] = command
         queue.piece(slot, 0, place, HEADER, 0)
         pieces = 1
         if command.buffer and not command.flags:
@@ -289,6 +294,7 @@ class ScsiDisk(Disk):
         self.adapter = adapter
         self.place = target, lun
         self.lun = address(target, lun)
+        self.poll = adapter.poll
         self.flying = 0
 
     def start(self, machine):
@@ -298,7 +304,8 @@ class ScsiDisk(Disk):
         if kind not in (DISK, CDROM):
             return
         self.ready()
-        last, size = self.capacity()
+        told = self.adapter.ask(self.lun, bytes((READ_CAPACITY,)) + bytes(9), 8)
+        last, size = int.from_bytes(told[:4], "big"), int.from_bytes(told[4:], "big")
         if size < 512 or size > 65536 or size & (size - 1) or last == 0xFFFFFFFF:
             self.adapter.log.warning(
                 "%s: blocks of %d bytes, the last is %d: left alone", self.adapter.name, size, last
@@ -308,7 +315,7 @@ class ScsiDisk(Disk):
         self.sectors = (last + 1) * (size >> 9)
         self.read_only = kind == CDROM
         self.volatile = not self.read_only
-        self.longest = min(MOST_BLOCKS * size, self.adapter.most_sectors << 9) & -size
+        self.longest = min(MOST_BLOCKS * size, self.adapter.most_sectors << 9) & -size or size
         self.name = f"disk{len(machine.disks)}"
         self.counters = machine.counters.add(Counters(self.name, ("errors",)))
         machine.disks.append(self)
@@ -333,11 +340,6 @@ class ScsiDisk(Disk):
             except OSError as error:
                 if error.args[0] in (ENOMEDIUM, ETIMEDOUT) or attempt == ATTEMPTS - 1:
                     raise
-
-    def capacity(self):
-        """(last block, size of a block)."""
-        answer = self.adapter.ask(self.lun, bytes((READ_CAPACITY,)) + bytes(9), 8)
-        return int.from_bytes(answer[:4], "big"), int.from_bytes(answer[4:], "big")
 
     def read(self, sector, buffer, done):
         self.begin(READ, sector, buffer, done)
@@ -375,7 +377,8 @@ class ScsiDisk(Disk):
     write_zeroes = discard
 
     def command(self, cdb, buffer, flags, done):
-        self.flying += 1
+        if not self.adapter.alive:
+            raise OSError(EIO)
 
         def ended(status, buffer):
             self.flying -= 1
@@ -384,12 +387,10 @@ class ScsiDisk(Disk):
             done(status, buffer)
 
         Command(self.adapter, self.lun, cdb, buffer, flags, ended).send()
+        self.flying += 1
 
     def busy(self):
         return self.flying
-
-    def poll(self):
-        self.adapter.poll()
 
     def stop(self, patience):
         """Everything written is on stable storage; the adapter is reset with its last disk."""

@@ -309,9 +309,38 @@ def test_an_adapter_that_is_gone_fails_what_it_is_asked():
     bench.run()
     assert "it fails again and again" in bench.output
     for _ in range(40):
-        disk.read(0, bytearray(2048), bench.done)
+        with pytest.raises(OSError, match="5"):
+            disk.read(0, bytearray(2048), bench.done)
+    assert not disk.busy()
+    assert disk.stop(100) is False or disk.read_only
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_an_adapter_that_takes_less_than_a_block_at_a_time(most):
+    bench = Bench({(0, 0): Unit()}, max_sectors=most)
     bench.run()
-    assert bench.ends == [5] * 40
+    (disk,) = bench.disks
+    assert disk.fetch(4, 8) == bench.device.units[0, 0].data[2048:6144]
+
+
+def test_a_command_that_finds_no_memory_leaves_its_slot():
+    bench = Bench({(0, 0): Unit(kind=0, size=512)})
+    bench.run()
+    (disk,) = bench.disks
+    memory, free = scsi.metal.memory, disk.adapter.queue.free()
+
+    def none(*_):
+        raise MemoryError
+
+    scsi.metal.memory = none
+    try:
+        for _ in range(40):
+            with pytest.raises(MemoryError):
+                disk.read(0, bytearray(512), bench.done)
+    finally:
+        scsi.metal.memory = memory
+    assert disk.adapter.queue.free() == free and not disk.busy()
+    assert disk.fetch(0, 1) == bench.device.units[0, 0].data[:512]
 
 
 class Silent(ScsiDevice):
