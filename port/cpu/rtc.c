@@ -41,14 +41,15 @@ uint64_t rtc_seconds(void) {
     if (cmos(STATUS_A) == 0xff) {
         return 0; // there is none: 1970
     }
-    do { // an update between two registers shows as a difference
+    unsigned tries = 10; // a broken one never says the same twice
+    do {                 // an update between two registers shows as a difference
         read_all(f);
         read_all(again);
         same = true;
         for (unsigned i = 0; i < sizeof(f); i++) {
             same &= f[i] == again[i];
         }
-    } while (!same);
+    } while (!same && --tries);
     uint8_t mode = cmos(STATUS_B), afternoon = f[2] & 0x80;
     f[2] &= 0x7f;
     if (!(mode & BINARY)) {

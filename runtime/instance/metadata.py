@@ -95,7 +95,7 @@ def find(machine, system):
 def seed(serial):
     """The URL of `ds=nocloud;s=http://10.0.0.1/`, or ""."""
     kind, *words = serial.split(";")
-    found = [word[2:] for word in words if word.startswith("s=http://")]
+    found = [word[2:] for word in words if word[:2] == "s="]
     return found[0] if found and kind in ("ds=nocloud", "ds=nocloud-net") else ""
 
 
@@ -103,7 +103,10 @@ def parts(url):
     """(host, port, path) of http://host:port/path/."""
     host, _, path = url[7:].partition("/")
     host, _, port = host.partition(":")
-    return host, int(port or 80), "/" + path
+    port = int(port or 80)
+    if not url.startswith("http://") or not 0 < port < 65536 or " " in path:
+        raise ValueError(f"{url}: not http://ADDRESS:PORT/PATH/")
+    return host, port, "/" + path
 
 
 def plain(data):

@@ -310,3 +310,36 @@ def test_nobody_there():
     scene.server.nic.set_link(False)
     assert scene.find() is None and scene.took < 6000
     scene.rests()
+
+
+SEEDS = {
+    "ds=nocloud;s=http://169.254.169.254/": "",
+    "ds=nocloud-net;h=box;i=1;s=http://169.254.169.254/;x": "",
+    "ds=nocloud;s=http://169.254.169.254:80/": "",
+    "ds=nocloud;s=http://169.254.169.254": "",
+    "ds=nocloud;s=https://169.254.169.254/": "not http://",
+    "ds=nocloud;s=file:///seed": "not http://",
+    "ds=nocloud;s=http://169.254.169.254:99999/": "not http://",
+    "ds=nocloud;s=http://169.254.169.254:x/": "metadata: ",
+    "ds=nocloud;s=http://seed.example/": "metadata: ",
+    "ds=nocloud;s=http://[fe80::1]/": "metadata: ",
+    "ds=nocloud;s=http://169.254.169.254/a b": "not http://",
+    "ds=nocloud;s=": "",
+    "ds=nocloud": "",
+    "ds=ec2;s=http://169.254.169.254/": "",
+    "s=http://169.254.169.254/": "",
+    ";;;": "",
+}
+
+
+@pytest.mark.parametrize("serial", SEEDS)
+def test_what_the_serial_number_says(serial):
+    """Followed, said to be strange, or none of our business."""
+    scene = Scene({"/meta-data": b"instance-id: i-9", "/user-data": b"a = 'b'"}, "")
+    system = System()
+    system.serial = serial
+    source = scene.find(system)
+    followed = not SEEDS[serial] and "nocloud" in serial and "169" in serial
+    assert bool(source) == followed
+    assert SEEDS[serial] in scene.text and bool(scene.text) == bool(SEEDS[serial])
+    scene.rests()
