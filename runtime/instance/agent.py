@@ -23,7 +23,7 @@ import json
 from micropython import const
 
 from drivers.virtio import console
-from runtime.instance.commands import LATER, SILENT, Commands, Refused
+from runtime.instance.commands import LATER, SILENT, Commands
 
 NAME = "org.qemu.guest_agent.0"
 LINE = const(4096)
@@ -128,8 +128,8 @@ class Agent:
     def call(self, name, command, arguments):
         before = SENTINEL if name == "guest-sync-delimited" else b""
         try:
-            value = command(arguments)
-        except Refused as refused:
+            value = command(arguments) if callable(command) else command
+        except ValueError as refused:
             self.fail(GENERIC, str(refused))
             return
         if value is LATER:

@@ -1,7 +1,8 @@
 """What the guest agent can do: a method for each command, from its arguments to its answer.
 
 QEMU Guest Agent Protocol Reference; the members of the answers are those of the reference.  A
-command that cannot be raises Refused, with a sentence.
+command that cannot be raises ValueError, with a sentence.  What is always the same stands in the
+table itself.
 
 Frozen: what is written to disks waits; what was under way has been finished and flushed.  It ends
 by itself after THAW_MS, as who froze it may be gone.
@@ -29,16 +30,8 @@ WRITES = ("write", "discard", "write_zeroes")
 NOWHERE = b"\x00\x00\x00\x00"
 
 
-class Refused(Exception):
-    """The command is known and cannot be done; the text says why."""
-
-
-class Later:
-    """An answer that comes by a call of `later`, or (SILENT) never."""
-
-
-LATER = Later()
-SILENT = Later()
+LATER = None  # an answer that comes by a call of `later`
+SILENT = False  # or never
 
 
 class Commands:
@@ -57,17 +50,24 @@ class Commands:
         self.table = {
             "guest-sync": self.sync,
             "guest-sync-delimited": self.sync,
-            "guest-ping": self.ping,
+            "guest-ping": {},
             "guest-info": self.info,
             "guest-shutdown": self.shutdown,
             "guest-get-time": self.get_time,
             "guest-set-time": self.set_time,
             "guest-get-host-name": self.host_name,
-            "guest-get-osinfo": self.system,
-            "guest-get-timezone": self.zone,
-            "guest-get-users": self.nothing,
-            "guest-get-vcpus": self.processors,
-            "guest-get-fsinfo": self.nothing,
+            "guest-get-osinfo": {
+                "id": "importos",
+                "name": "ImportOS",
+                "pretty-name": "ImportOS: " + NAME,
+                "variant": NAME,
+                "kernel-version": "build " + metal.build_id,
+                "machine": "i686",
+            },
+            "guest-get-timezone": {"zone": "UTC", "offset": 0},
+            "guest-get-users": [],
+            "guest-get-vcpus": [{"logical-id": 0, "online": True, "can-offline": False}],
+            "guest-get-fsinfo": [],
             "guest-network-get-interfaces": self.interfaces,
             "guest-fsfreeze-status": self.status,
             "guest-fsfreeze-freeze": self.freeze,
@@ -82,21 +82,17 @@ class Commands:
     def sync(self, arguments):
         id = arguments.get("id")
         if not isinstance(id, int) or isinstance(id, bool) or abs(id) >> 63:
-            raise Refused("Invalid parameter type for 'id', expected: integer")
+            raise ValueError("Invalid parameter type for 'id', expected: integer")
         return id
 
-    def ping(self, arguments):
-        return {}
-
-    def nothing(self, arguments):
-        return []
-
     def info(self, arguments):
-        silent = ("guest-shutdown",)
-        known = [(name, True) for name in self.table] + [(name, False) for name in self.disabled]
         commands = [
-            {"name": name, "enabled": enabled, "success-response": name not in silent}
-            for name, enabled in known
+            {
+                "name": name,
+                "enabled": name in self.table,
+                "success-response": name != "guest-shutdown",
+            }
+            for name in list(self.table) + list(self.disabled)
         ]
         return {"version": VERSION, "supported_commands": commands}
 
@@ -105,29 +101,13 @@ class Commands:
         name = self.machine.settings.get("hostname") or (instance and instance.hostname)
         return {"host-name": name or NAME}
 
-    def system(self, arguments):
-        return {
-            "id": "importos",
-            "name": "ImportOS",
-            "pretty-name": "ImportOS: " + NAME,
-            "variant": NAME,
-            "kernel-version": "build " + metal.build_id,
-            "machine": "i686",
-        }
-
-    def zone(self, arguments):
-        return {"zone": "UTC", "offset": 0}
-
-    def processors(self, arguments):
-        return [{"logical-id": 0, "online": True, "can-offline": False}]
-
     # The end.
 
     def shutdown(self, arguments):
         mode = arguments.get("mode", "powerdown")
         machine = self.machine
         if mode not in ("powerdown", "halt", "reboot"):
-            raise Refused("mode is one of powerdown, halt, reboot")
+            raise ValueError("mode is one of powerdown, halt, reboot")
         machine.log.info("the agent is told: %s", mode)
         machine.stop(again=mode == "reboot")
         return SILENT
@@ -147,7 +127,7 @@ class Commands:
         elif isinstance(time, int) and 0 < time // 1000 < LATEST:
             time //= 1000
         else:
-            raise Refused("Parameter 'time' is no time in nanoseconds")
+            raise ValueError("Parameter 'time' is no time in nanoseconds")
         difference = time - clock.now_us()
         clock.step(difference)
         self.machine.log.info("the agent sets the time, by %d ms", difference // 1000)
@@ -158,13 +138,9 @@ class Commands:
     def interfaces(self, arguments):
         found = []
         for nic in self.machine.nics:
-            found.append(
-                {
-                    "name": nic.name,
-                    "hardware-address": ":".join([f"{byte:02x}" for byte in nic.mac]),
-                    "ip-addresses": self.addresses(nic.name),
-                }
-            )
+            mac = ":".join([f"{byte:02x}" for byte in nic.mac])
+            addresses = self.addresses(nic.name)
+            found.append({"name": nic.name, "hardware-address": mac, "ip-addresses": addresses})
         return found
 
     def addresses(self, name):
@@ -190,7 +166,7 @@ class Commands:
 
     def freeze(self, arguments):
         if self.frozen:
-            raise Refused("it is frozen already")
+            raise ValueError("it is frozen already")
         self.frozen = True
         self.failed = 0
         self.busy = -1
