@@ -160,10 +160,11 @@ class Visit:
         self.entropy = machine.entropy
         self.uptime_ms = machine.uptime_ms
         self.counters = Registry()
-        self.settings = Settings("probe=no", machine.settings.values)
+        values = machine.settings.values  # (nobody has asked for them: they may still change)
+        self.settings = Settings("probe=no", values)
         if nic is not machine.nics[0]:
             for name in ("address", "gateway", "mtu"):
-                self.settings.values[name] = machine.settings.get(nic.name + "." + name)
+                self.settings.values[name] = values.get(nic.name + "." + name)
         self.slots = [(name, getattr(nic, name, None)) for name in SLOTS]
         self.end = machine.uptime_ms() + patience
         self.reason = "no address"
@@ -210,31 +211,21 @@ class Visit:
 
     def connect(self):
         self.inet = inet = Inet(self, udp=Udp, tcp=Tcp, configure=Dhcp)
-        inet.on_configured = self.configured
-        if not self.wait(self.has_address):
-            raise Silence
+        inet.on_configured = self.heard
+        while not inet.address:
+            self.wait()
 
-    def configured(self, inet):
-        self.loop.wake()
-
-    def has_address(self):
-        return self.inet.address
-
-    def answered(self, *answer):
+    def heard(self, *answer):
+        """An address has come, or an answer."""
         self.answer = answer
         self.loop.wake()
 
-    def has_answer(self):
-        return self.answer
-
-    def wait(self, test):
-        """Let the machine run until test(), or until time is over: False."""
-        while not test():
-            left = self.end - self.uptime_ms()
-            if left <= 0:
-                return False
-            self.loop.block(left)
-        return True
+    def wait(self):
+        """Let the machine run, until something has come or time is over."""
+        left = self.end - self.uptime_ms()
+        if left <= 0:
+            raise Silence
+        self.loop.block(left)
 
     def get(self, path, **options):
         """The document; None: there is none.  Silence: nobody has said so in time."""
@@ -243,10 +234,12 @@ class Visit:
         while True:
             self.answer = None
             try:
-                get = Get(self.inet, *self.server, path, self.answered, self.host, **options)
-                if not self.wait(self.has_answer):
+                get = Get(self.inet, *self.server, path, self.heard, self.host, **options)
+                try:
+                    while not self.answer:
+                        self.wait()
+                finally:
                     get.stop()
-                    raise Silence
                 self.status, body, self.reason = self.answer
             except OSError as error:
                 self.status, self.reason = 0, str(error)
@@ -282,6 +275,7 @@ class Visit:
                 connection.abort()
             if inet.configuration and inet.address and self.nic is machine.nics[0]:
                 machine.settings.values["last-address"] = text(inet.address)
+                machine.settings.get("last-address")  # nobody else may
             for name, slot in self.slots:
                 setattr(self.nic, name, slot)
             for packet in inet.held():

@@ -191,7 +191,7 @@ def test_meta_data_of_nocloud(meta):
         ("metadata=no", (b"OpenStack Foundation", b"OpenStack Nova"), False),
         ("metadata=yes", (b"QEMU",), True),
         ("ds=nocloud;s=http://10.0.0.1/", (b"QEMU",), True),
-        ("ds=nocloud;s=ftp://10.0.0.1/", (b"QEMU",), False),
+        ("ds=nocloud;s=ftp://10.0.0.1/", (b"QEMU",), True),  # and would be refused
     ],
 )
 def test_metadata_is_asked_for_where_there_is_reason_to_believe_in_it(

@@ -305,6 +305,17 @@ def test_connections_that_outlive_the_visit_are_reset():
     scene.rests()
 
 
+def test_addresses_of_a_second_device_are_not_too_late():
+    """They are looked up for the visit, and still may come from the visit."""
+    scene = Scene(dict(DOCUMENTS))
+    first = Host(scene.world, "eth9").nic
+    first.set_link(False)
+    scene.guest.nics.insert(0, first)
+    scene.guest.settings.values["eth0.address"] = scene.guest.settings.values.pop("address")
+    assert scene.find() and not [name for name in scene.guest.settings.asked if "." in name]
+    scene.rests()
+
+
 def test_nobody_there():
     scene = Scene({}, "metadata=yes metadata-wait=5")
     scene.server.nic.set_link(False)
