@@ -1,11 +1,13 @@
-"""tools/image/frozen.py writes, port/micropython/lines.c reads: the line of every instruction."""
+"""tools/image/frozen.py writes, port/micropython/lines.c reads: the line of every instruction.
+tools/image/slots.py moves names, and none is another one afterwards.
+"""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tools.image import frozen
+from tools.image import frozen, slots
 from tools.image.elf import Elf
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,11 +64,58 @@ last = Table().far() if sys else (sys.a, sys.b,
 )
 
 
+def load():
+    tool = frozen.load(TOOL)
+    tool.config.MICROPY_QSTR_BYTES_IN_LEN = tool.config.MICROPY_QSTR_BYTES_IN_HASH = 1
+    tool.config.native_arch = tool.MP_NATIVE_ARCH_NONE
+    tool.global_qstrs = tool.GlobalQStrList()
+    return tool
+
+
+def instructions(tool, code):
+    """(opcode, argument or name) of a function of bytecode."""
+    at, length = code.offset_opcodes, len(code.fun_data)
+    while at < length:
+        kind, size, argument, extra = tool.mp_opcode_decode(code.fun_data, at)
+        if kind == tool.MP_BC_FORMAT_QSTR:
+            argument = code.qstr_table[argument].str
+        yield code.fun_data[at], argument, extra
+        at += size
+
+
+def meaning(tool, module):
+    """All that names are for, in every function of a module."""
+    for code in slots.functions(module.raw_code):
+        if code.code_kind == tool.MP_CODE_BYTECODE:
+            names = tool.extract_prelude(code.fun_data, 0)[-1]
+            yield [code.qstr_table[name].str for name in names], [*instructions(tool, code)]
+        else:
+            loaded = sorted(slots.loaded_by_native(tool, module))
+            yield code.fun_data, [module.qstr_table[i].str for i in loaded]
+
+
+def test_names_that_move_mean_the_same(image):
+    image("hello")
+    tool = load()
+    paths = sorted((ROOT / "build/hello/frozen").rglob("*.mpy"))
+    modules = [tool.read_mpy(str(path)) for path in paths]
+    tables = [[name.str for name in module.qstr_table] for module in modules]
+    before = [[*meaning(tool, module)] for module in modules]
+    slots.arrange(tool, modules)
+    assert [[*meaning(tool, module)] for module in modules] == before
+    moved = [[name.str for name in module.qstr_table] for module in modules]
+    assert [sorted(table) for table in moved] == [sorted(table) for table in tables]
+    assert [table[0] for table in moved] == [table[0] for table in tables]
+    at = [table.index("__init__") for table in moved if "__init__" in table]
+    assert max(map(at.count, at)) > len(at) / 2, "one place in most modules"
+    assert any(slots.loaded_by_native(tool, module) for module in modules)
+
+
 def lines_by_mpy_cross(tool, paths):
     """{name of the C object: the line of each byte of its bytecode}, as mpy-cross wrote it."""
     found = {}
     for path in paths:
-        for code in frozen.functions(tool.read_mpy(str(path)).raw_code):
+        for code in slots.functions(tool.read_mpy(str(path)).raw_code):
             if code.code_kind != tool.MP_CODE_BYTECODE:
                 continue
             lines, at, length = [], code.offset_opcodes, len(code.fun_data)
@@ -107,10 +156,7 @@ def test_every_instruction_has_the_line_it_had(image, tmp_path):
     command += ["-o", program, ROOT / "tests/build/lines.c", *objects]
     subprocess.run(command, check=True)
 
-    tool = frozen.load(TOOL)
-    tool.config.MICROPY_QSTR_BYTES_IN_LEN = tool.config.MICROPY_QSTR_BYTES_IN_HASH = 1
-    tool.config.native_arch = tool.MP_NATIVE_ARCH_NONE
-    tool.global_qstrs = tool.GlobalQStrList()
+    tool = load()
     wanted = lines_by_mpy_cross(tool, modules)
     places = {s.name: s.address + s.size for s in Elf(program).symbols() if s.name in wanted}
     assert places.keys() == wanted.keys()

@@ -1,4 +1,4 @@
-"""Frozen modules as C: MicroPython's mpy-tool, with the numbers of lines in a table of their own.
+"""Frozen modules as C: MicroPython's mpy-tool, and lines in a table of their own.
 
     python -m tools.image.frozen MPY_TOOL -f ... > frozen_content.c     (the arguments of mpy-tool)
 
@@ -16,12 +16,16 @@ says so.
     6 to 4    how many ends of statements are passed before; 7: two bytes say how many instructions
     3 to 0    lines since the last one that began anywhere; 15: two bytes say how many, signed
 
+Neighbour: slots.py, which orders the names of modules.
 Left out: native code, whose exceptions have the line of the bytecode that called it.
 """
 
 import importlib.util
 import sys
 from pathlib import Path
+
+from tools.image import slots
+from tools.image.slots import functions
 
 # The last instruction of a statement, most likely.
 ENDS = (
@@ -123,12 +127,6 @@ class Lines:
         return b"".join(self.entries)
 
 
-def functions(code):
-    yield code
-    for child in code.children:
-        yield from functions(child)
-
-
 def without_lines(tool, code):
     """Take the lines out of a function's bytecode."""
     data = code.fun_data
@@ -167,12 +165,13 @@ def main():
     tool = load(sys.argv[1])
     freeze = tool.freeze_mpy
 
-    def freeze_without_lines(names, modules):
+    def freeze_smaller(names, modules):
         table = lines_apart(tool, modules)
+        slots.arrange(tool, modules)
         freeze(names, modules)
         print(f"const byte frozen_lines[] = {{{','.join(map(str, table))}}};")
 
-    tool.freeze_mpy = freeze_without_lines
+    tool.freeze_mpy = freeze_smaller
     tool.main(sys.argv[2:])
 
 
