@@ -243,7 +243,7 @@ class Command:
     def ended(self, response):
         error = judge(response)
         residual = int.from_bytes(response[4:8], "little")
-        if not error and residual and self.cdb[0] in (READ, WRITE_10):
+        if not error and 0 < residual <= len(self.buffer) and self.cdb[0] in (READ, WRITE_10):
             error = EIO  # a part of the sectors is missing
         if error == EBUSY:
             if self.attempts < ATTEMPTS:

@@ -115,6 +115,28 @@ def test_errors_of_the_host_are_errnos(elf, disk, tmp_path, device):
 
 
 @pytest.mark.parametrize("device", ["virtio-blk-pci", "scsi-hd"])
+def test_a_host_that_stops_at_an_error_and_is_told_to_go_on(elf, disk, tmp_path, device):
+    """werror=stop: QEMU 7.2 sends a request again, and counts its bytes twice (scsi-hd)."""
+    rules = tmp_path / "rules"
+    rules.write_text(
+        '[inject-error]\nevent = "none"\niotype = "write"\nsector = "200"\nonce = "on"\n'
+        '[inject-error]\nevent = "none"\niotype = "read"\nsector = "400"\nonce = "on"\n'
+    )
+    image = f"file.driver=blkdebug,file.config={rules},file.image.driver=file"
+    extra = ["-blockdev", f"driver=raw,node-name=d0,{image},file.image.filename={disk}"]
+    if device == "scsi-hd":
+        extra += ["-device", "virtio-scsi-pci,id=scsi0"]
+    extra += ["-device", f"{device},drive=d0,werror=stop,rerror=stop"]
+    with vm.Machine(elf, command_line="do=w:200:8:1,-,r:400:8,-,r:200:8", extra=extra) as guest:
+        for _ in range(2):
+            guest.monitor.wait_for("STOP")
+            guest.monitor.execute("cont")
+        guest.wait_for("disk stopped")
+        for said in ("w:200:8:1 0\n", "r:400:8 0 all", "r:200:8 0 all 1\n", "disk0.errors 0\n"):
+            assert said in guest.text
+
+
+@pytest.mark.parametrize("device", ["virtio-blk-pci", "scsi-hd"])
 def test_a_read_only_disk(elf, disk, device):
     before = disk.read_bytes()
     node = f"driver=raw,node-name=d0,read-only=on,file.driver=file,file.filename={disk}"
