@@ -163,8 +163,11 @@ class Visit:
         values = machine.settings.values  # (nobody has asked for them: they may still change)
         self.settings = Settings("probe=no", values)
         if nic is not machine.nics[0]:
+            mine = self.settings.values
             for name in ("address", "gateway", "mtu"):
-                self.settings.values[name] = values.get(nic.name + "." + name)
+                mine.pop(name, None)
+                if nic.name + "." + name in values:
+                    mine[name] = values[nic.name + "." + name]
         self.slots = [(name, getattr(nic, name, None)) for name in SLOTS]
         self.end = machine.uptime_ms() + patience
         self.reason = "no address"

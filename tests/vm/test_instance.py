@@ -351,7 +351,7 @@ def test_a_name_server_with_a_zone_from_outside(dns, disk, network, tmp_path, wa
 
 def test_a_name_server_outlives_a_broken_zone_and_settings_from_outside(dns, disk, network):
     user = f"axfr = 'nobody'\naddress = '{ADDRESS}/24'\nmtu = 'much'".encode()
-    files = {**nocloud(user), "zone": b"IOZ\1" + bytes(100)}
+    files = {**nocloud(user), "zone": b"IOZ\2" + bytes(100)}
     with boot(dns, *disk(iso(files, "cidata")), nic=network.tap, command_line="") as guest:
         guest.wait_for("ready: dns")
         assert "axfr is not understood: no transfers" in guest.text
