@@ -1,6 +1,7 @@
 """runtime/instance: sources joined, in their order; and sources that are broken or hostile."""
 
 import base64
+import itertools
 import json
 
 import pytest
@@ -97,6 +98,32 @@ def test_precedence():
         "instance: user data of config drive on disk0: d, hostname",
         f"instance: {UUID}, ns1.novalocal, config drive on disk0",
     ]
+
+
+SOURCES = ("line", "settings", "user-data", "drive-user", "drive", "image")
+
+
+@pytest.mark.parametrize("kind", ["config-2", "cidata"])
+@pytest.mark.parametrize("pair", itertools.combinations(SOURCES, 2), ids="-".join)
+def test_precedence_of_each_pair(pair, kind):
+    """All six can say what the host is called."""
+    says = {name: f"by-{name}" if name in pair else None for name in SOURCES}
+    user = f"hostname = '{says['drive-user']}'".encode() if says["drive-user"] else b""
+    files = {"user-data": f"hostname = '{says['user-data']}'".encode()}
+    files["settings"] = f"hostname={says['settings']}".encode()
+    files = {name: data for name, data in files.items() if says[name]}
+    inside = drive(user, {"hostname": says["drive"]})
+    if kind == "cidata":
+        inside = nocloud(
+            user, f"local-hostname: {says['drive']}".encode() if says["drive"] else b""
+        )
+    machine = Machine(
+        f"hostname={says['line']}" if says["line"] else "",
+        {"hostname": says["image"]} if says["image"] else {},
+        [Disk(iso(inside, kind))],
+        files,
+    )
+    assert machine.settings.get("hostname") == f"by-{pair[0]}"
 
 
 def test_user_data_before_what_the_cloud_says():
