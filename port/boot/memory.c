@@ -15,6 +15,7 @@ enum {
     USABLE = 1,
     KIB = 1024,
     MIB = 1024 * KIB,
+    LARGE_PAGE = 2 * MIB,
 };
 
 struct multiboot {
@@ -146,8 +147,10 @@ void memory_layout(void) {
         arena_size = (uintptr_t)(stack_bottom - low_arena);
     } else {
         arena_size = size / 8 > 8 * MIB ? 8 * MIB : (size / 8) & ~(uintptr_t)4095;
+        // The heap begins where a large page of the host may begin: then the machine starts in one.
         arena_start = free;
-        free += arena_size;
+        free = (free + arena_size + LARGE_PAGE / 2) & ~(uintptr_t)(LARGE_PAGE - 1);
+        arena_size = free - arena_start;
     }
     heap_start = free;
     heap_end = top;
