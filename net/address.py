@@ -81,10 +81,10 @@ def text6(address):
             best, size = start, end - start
         start = end + 1
     if size < 2:
-        return ":".join([f"{word:x}" for word in words])
-    left = ":".join([f"{word:x}" for word in words[:best]])
-    right = ":".join([f"{word:x}" for word in words[best + size :]])
-    return left + "::" + right
+        best, size = 8, 0
+    words = [hex(word)[2:] for word in words]
+    left = ":".join(words[:best])
+    return left + "::" + ":".join(words[best + size :]) if size else left
 
 
 def mask(length):

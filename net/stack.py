@@ -32,8 +32,8 @@ A family (net/ip4/internet.py is one) has
     family.addresses                  all of its addresses
     family.held()                     packets that wait for neighbours; a transport may have it, too
 
-and tells `stack.configured()` when an address came or changed, `stack.learn(self, dns=[...])` what
-a server said about the network.
+and tells `stack.configured()` when an address came or changed, `stack.learn(self, {"dns": [...]})`
+what a server said about the network.
 
 What transports are made with, `Udp(stack)` and `Tcp(stack)`, and anybody else may use:
 
@@ -243,11 +243,11 @@ class Stack:
         for callback in self.waiting:
             callback(self)
 
-    def learn(self, who, **facts):
+    def learn(self, who, facts=None):
         """What `who` (one source of configuration) knows about the network, instead of before."""
         self.changes += 1
         if self.knowledge:
-            self.knowledge.learn(who, facts)
+            self.knowledge.learn(who, facts or {})
 
     @property
     def counters(self):

@@ -98,7 +98,8 @@ def find_devices(machine, console=True):
     instance = part("runtime.instance")
     if instance:
         instance.begin(machine)
-    arena = Arena(*metal.arena())
+    start, size = metal.arena()
+    arena = Arena(start, size)
     csprng = part("runtime.csprng")
     if csprng:
         machine.entropy = entropy = csprng.make(machine, metal)

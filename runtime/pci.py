@@ -61,7 +61,7 @@ class Function:
     """One function of a device: a driver's way to its configuration space."""
 
     def __init__(self, bus, device, function):
-        self.name = f"{bus:02x}:{device:02x}.{function}"
+        self.name = "%02x:%02x.%d" % (bus, device, function)  # noqa: UP031 (as the log has it)
         self.number = bus << 8 | device << 3 | function
         self.vendor = self.read16(VENDOR)
         self.device = self.read16(DEVICE)

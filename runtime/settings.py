@@ -29,19 +29,23 @@ class Settings:
 
     def __init__(self, command_line="", compiled=None):
         self.compiled = compiled or {}
-        self.values = dict(self.compiled)
-        self.values.update(parse(command_line))
-        self.asked = {KERNEL}
+        self.values = values = parse(command_line)
+        for name in self.compiled:
+            if name not in values:
+                values[name] = self.compiled[name]
+        self.asked = {KERNEL: True}
 
     def get(self, name, default=None):
-        self.asked.add(name)
+        self.asked[name] = True
         return self.values.get(name, default)
 
     def __contains__(self, name):
-        self.asked.add(name)
+        self.asked[name] = True
         return name in self.values
 
     def strange(self):
         """Those that somebody has given and nobody has asked for so far."""
-        known = self.asked | set(self.compiled)
-        return ", ".join([name for name in self.values if name not in known])
+        known = self.asked
+        return ", ".join(
+            [name for name in self.values if name not in known and name not in self.compiled]
+        )

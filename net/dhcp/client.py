@@ -420,7 +420,7 @@ class Dhcp:
                 routes=ack.routes,
                 mtu=ack.mtu,
                 by=f"DHCP from {text(ack.server)} for {ack.seconds} s",
-                **ack.facts,
+                network=ack.facts,
             )
         self.offer = ack
 

@@ -31,5 +31,5 @@ class Inform(Dhcp):
     def informed(self, message, options):
         known = facts(options)
         self.enter(INIT)
-        self.inet.stack.learn(self, **known)
+        self.inet.stack.learn(self, known)
         self.inet.stack.configured()

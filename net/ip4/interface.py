@@ -99,10 +99,10 @@ class Interface4:
 
     # Configuration.
 
-    def configure(self, address, length, gateway=None, routes=(), mtu=0, by="", **network):
+    def configure(self, address, length, gateway=None, routes=(), mtu=0, by="", network=None):
         """Be `address` from now on.  `routes`: (prefix, length, gateway), the link's own first.
 
-        What else is known of the network goes to Stack.learn: dns, domain, search, ntp.
+        What else is known of the network goes to Stack.learn: a dict of dns, domain, search, ntp.
         """
         mtu = min(mtu, self.nic.mtu) if mtu >= ip4.SMALLEST_MTU else self.nic.mtu
         self.routes.clear()
@@ -116,7 +116,7 @@ class Interface4:
         self.ip4.configure(address, length, mtu)
         self.address = bytes(address)
         self.gateway = gateway
-        self.stack.learn(self, **network)
+        self.stack.learn(self, network)
         self.arp.configure(address)
         self.log.info(
             "%s: %s/%d, gateway %s, mtu %d, by %s",

@@ -82,8 +82,8 @@ class Internet4:
             gateway=gateway,
             routes=settings.get(first + "static-routes", ()),
             mtu=mtu,
-            dns=[parse(name) for name in dns],
             by=by,
+            network={"dns": [parse(name) for name in dns]},
         )
 
     def speak(self, protocol, transport):

@@ -201,13 +201,13 @@ class Dhcp6:
         self.count(_REPLIES)
         self.xid = b""
         search = names(known.get(SEARCH, b""))[:MOST]
-        self.learn(
-            self,
-            dns=addresses(known.get(NAME_SERVERS, b"")),
-            domain=search[0] if search else "",
-            search=search,
-            ntp=self.time_servers(found) or addresses(known.get(SIMPLE_TIME_SERVERS, b"")),
-        )
+        facts = {
+            "dns": addresses(known.get(NAME_SERVERS, b"")),
+            "domain": search[0] if search else "",
+            "search": search,
+            "ntp": self.time_servers(found) or addresses(known.get(SIMPLE_TIME_SERVERS, b"")),
+        }
+        self.learn(self, facts)
         refresh = known.get(REFRESH, b"")
         seconds = lifetime(refresh) if len(refresh) == 4 else REFRESH_SECONDS
         self.retry = FIRST_RETRY_MS

@@ -187,7 +187,8 @@ class Interface6:
         self.ip6.forget(header.NOWHERE)
 
     def learned(self, dns, search):
-        self.stack.learn(self, dns=dns, domain=search[0] if search else "", search=search)
+        facts = {"dns": dns, "domain": search[0] if search else "", "search": search}
+        self.stack.learn(self, facts)
 
     def conflict(self, address, mac):
         """Another station says that our address is its own."""

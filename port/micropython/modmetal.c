@@ -2,6 +2,7 @@
 #include <string.h>
 #include "files.h"
 #include "py/binary.h"
+#include "py/frozenmod.h"
 #include "py/mphal.h"
 #include "py/objarray.h"
 #include "py/objstr.h"
@@ -98,6 +99,13 @@ static mp_obj_t metal_ticks_us(void) {
     return MP_OBJ_NEW_SMALL_INT((uint32_t)clock_us() & TICKS_MASK);
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_ticks_us_obj, metal_ticks_us);
+
+// Whether a module is in the image: cheaper than an ImportError.
+static mp_obj_t metal_has(mp_obj_t name) {
+    bool package;
+    return mp_obj_new_bool(mp_frozen_module_of(mp_obj_str_get_qstr(name), &package) != NULL);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(metal_has_obj, metal_has);
 
 static mp_obj_t metal_uptime_ms(void) {
     uint64_t now = clock_us() / 1000;
@@ -269,6 +277,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_alarm), MP_ROM_PTR(&metal_alarm_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&metal_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_us), MP_ROM_PTR(&metal_ticks_us_obj)},
+    {MP_ROM_QSTR(MP_QSTR_has), MP_ROM_PTR(&metal_has_obj)},
     {MP_ROM_QSTR(MP_QSTR_uptime_ms), MP_ROM_PTR(&metal_uptime_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_time), MP_ROM_PTR(&metal_time_obj)},
     {MP_ROM_QSTR(MP_QSTR_cycles), MP_ROM_PTR(&metal_cycles_obj)},

@@ -127,7 +127,7 @@ def find(machine):
         source = metadata.find(machine, system) if metadata else None
     if source:
         understand(machine, instance, source)
-    machine.settings.asked.update(OWN)
+    machine.settings.asked.update([(name, True) for name in OWN])
     instance.user_data = instance.user_data or b""
     instance.id = instance.id or system.uuid
     if instance.source or instance.id:

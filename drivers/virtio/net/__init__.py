@@ -29,6 +29,7 @@ from drivers.virtio.net.receive import Receive
 from drivers.virtio.net.transmit import Transmit
 from net.packet import SIZE, Pool
 from runtime.counters import Counters
+from runtime.parts import part
 
 TYPE = const(1)
 TRANSITIONAL = const(0x1000)
@@ -108,13 +109,12 @@ def probe(machine, function, arena):
     """The driver for PCI `function` if it is a virtio network device, else None."""
     if not transport.is_virtio(function, TYPE, TRANSITIONAL):
         return None
-    name = f"eth{len(machine.nics)}"
+    name = "eth" + str(len(machine.nics))
     kind = VirtioNet
-    for part in PARTS:
-        try:  # noqa: SIM105 (MicroPython)
-            kind = __import__(__name__ + "." + part, None, None, ("*",)).refine(kind)
-        except ImportError:
-            pass
+    for name_of_part in PARTS:
+        found = part(__name__ + "." + name_of_part)
+        if found:
+            kind = found.refine(kind)
     try:
         found = transport.find(function, machine.settings.get("virtio"))
         nic = kind(machine, name, found, arena, function.line)
@@ -186,7 +186,7 @@ class VirtioNet(Receive, Transmit, device.Driver):
             "%s: virtio-net, %s, mac %s, mtu %d, line %d, %d + %d buffers",
             name,
             transport.name,
-            ":".join([f"{byte:02x}" for byte in self.mac]),
+            self.mac.hex(":"),
             self.mtu,
             line,
             receive,
