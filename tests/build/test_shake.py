@@ -249,10 +249,8 @@ def test_arguments_keep_the_names_that_somebody_gives():
     assert asked("def main(a, b): main(1, 2)\n") == set()
     assert asked("def main(a, b): main(1, b=2)\n") == {"b"}
     assert asked("def main(a, *, b=1, **c): x.main(**c)\n") == {"a", "b"}
-    assert asked("class A:\n    def __init__(self, w): pass\ndef main(c): A(**c)\n") == {
-        "self",
-        "w",
-    }
+    assert asked("def main(a, *, b=1): main(lambda *, c=1: c)\n") == {"b", "c"}
+    assert asked("class A:\n    def __init__(self, w): pass\ndef main(c): A(**c)\n") == {"w"}
     assert asked("def main(c): c(**{'size': 1, '!': 2})\n") == {"size"}
     assert asked("def main(c): return c.__qualname__\n") == {"__qualname__"}
     assert "their" not in shaken(main="", their="def f(size): pass\n").names

@@ -28,6 +28,9 @@ def asked(trees):
                     strings.add(node.value)
             elif kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
                 arguments.setdefault(node.name, set()).update(_arguments(node))
+            if kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda):
+                # Their defaults are found by name.
+                found |= {argument.arg for argument in node.args.kwonlyargs}
     for called in open_calls:
         word = getattr(called, "attr", getattr(called, "id", None))
         found |= arguments.get(word, strings)
@@ -35,9 +38,10 @@ def asked(trees):
 
 
 def _arguments(node):
-    """What a function or class can be given."""
+    """What a function or class can be given by name; `self` a method has."""
     if isinstance(node, ast.ClassDef):
         makers = [child for child in node.body if getattr(child, "name", "") == "__init__"]
         return {name for maker in makers for name in _arguments(maker)}
     every = node.args
-    return {argument.arg for argument in (*every.posonlyargs, *every.args, *every.kwonlyargs)}
+    every = (*every.posonlyargs, *every.args, *every.kwonlyargs)
+    return {argument.arg for argument in every} - {"self"}

@@ -16,6 +16,7 @@ says so.
     6 to 4    how many ends of statements are passed before; 7: two bytes say how many instructions
     3 to 0    lines since the last one that began anywhere; 15: two bytes say how many, signed
 
+Arguments that no caller names (arguments.py) have the file's name, and the last of them none.
 Neighbour: slots.py, which orders the names of modules.
 Left out: native code, whose exceptions have the line of the bytecode that called it.
 """
@@ -34,6 +35,7 @@ ENDS = (
     *("SETUP_FINALLY", "END_FINALLY", "RETURN_VALUE", "RAISE_OBJ"),
 )
 MAKERS = ("MAKE_FUNCTION", "MAKE_FUNCTION_DEFARGS", "MAKE_CLOSURE", "MAKE_CLOSURE_DEFARGS")
+NAMELESS = 0  # of an argument: the name of the file, always the first of a module
 COUNTED, FAR = 7, 15  # in an entry: instructions instead of statements; a number of its own
 
 
@@ -128,26 +130,18 @@ class Lines:
 
 
 def without_lines(tool, code):
-    """Take the lines out of a function's bytecode."""
+    """Take the lines out of a function's bytecode, and names that no argument has at its end."""
     data = code.fun_data
-    info, cells = code.prelude_size
-    info -= code.offset_closure_info - code.offset_line_info
-    code.fun_data = (
-        data[: code.offset_prelude_size]
-        + tool.encode_prelude_size(info, cells)
-        + data[code.offset_source_info : code.offset_line_info]
-        + data[code.offset_closure_info :]
-    )
-    (
-        code.offset_prelude_size,
-        code.offset_source_info,
-        code.offset_line_info,
-        code.offset_closure_info,
-        code.offset_opcodes,
-        code.prelude_signature,
-        code.prelude_size,
-        code.names,
-    ) = tool.extract_prelude(code.fun_data, 0)
+    while len(code.names) > 1 and code.names[-1] == NAMELESS:
+        del code.names[-1]
+    names = b"".join(tool.mp_encode_uint(name) for name in code.names)
+    size = tool.encode_prelude_size(len(names), code.prelude_size[1])
+    start = data[: code.offset_prelude_size] + size
+    code.fun_data = start + names + data[code.offset_closure_info :]
+    code.prelude_size = len(names), code.prelude_size[1]
+    code.offset_source_info = len(start)
+    code.offset_line_info = code.offset_closure_info = len(start + names)
+    code.offset_opcodes = code.offset_closure_info + code.prelude_size[1]
 
 
 def lines_apart(tool, modules):
