@@ -104,7 +104,7 @@ SOURCES = ("line", "settings", "user-data", "drive-user", "drive", "image")
 
 
 @pytest.mark.parametrize("kind", ["config-2", "cidata"])
-@pytest.mark.parametrize("pair", itertools.combinations(SOURCES, 2), ids="-".join)
+@pytest.mark.parametrize("pair", list(itertools.combinations(SOURCES, 2)), ids="-".join)
 def test_precedence_of_each_pair(pair, kind):
     """All six can say what the host is called."""
     says = {name: f"by-{name}" if name in pair else None for name in SOURCES}
@@ -167,9 +167,9 @@ def test_what_a_cloud_says_is_not_strange_and_what_a_person_says_may_be():
 
 
 def test_what_nobody_reads_of_fw_cfg_is_named():
-    machine = Machine(files={"setings": b"a=b", "user_data": b"", "file/zone": b"z", "seed": b""})
+    machine = Machine(files={"settingz": b"a=b", "user_data": b"", "file/zone": b"z", "seed": b""})
     assert machine.log.lines == [
-        "instance: fw_cfg: nobody reads setings",
+        "instance: fw_cfg: nobody reads settingz",
         "instance: fw_cfg: nobody reads user_data",
     ]
 
@@ -183,7 +183,7 @@ def test_a_part_of_fw_cfg_that_cannot_be_read_leaves_the_others():
         machine.instance.file("zone")
 
 
-@pytest.mark.parametrize("policy", ["", "later", "exitt", "Halt"])
+@pytest.mark.parametrize("policy", ["", "later", "exits", "Halt"])
 def test_a_policy_that_is_none_is_not_followed(policy):
     machine = Machine(files={"settings": f"panic={policy}".encode()})
     assert "fw_cfg: panic is not understood" in machine.text
