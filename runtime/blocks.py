@@ -51,22 +51,56 @@ def known(disk, fetch):
     unit = disk.block_size >> 9
     first = fetch(0, unit)
     found = littlefs(first)
-    if found[0]:
-        return ("littlefs",) + found  # noqa: RUF005 (MicroPython)
-    if first[510:512] == b"\x55\xaa" and first[0] in (0xEB, 0xE9):
-        # FAT specification: bytes and sectors per cluster, number of tables.
-        size, cluster, tables = first[11] | first[12] << 8, first[13], first[16]
-        good = size in (512, 1024, 2048, 4096) and 1 <= tables <= 2
-        if good and cluster and not cluster & (cluster - 1):
-            return "fat", size, 0
     size = max(512, disk.block_size)
-    while size <= BIGGEST and size >> 8 < disk.sectors:
+    if not found[0]:
+        kind = fat(disk, fetch, first)
+        if kind[0]:
+            return kind
+    while not found[0] and size <= BIGGEST and size >> 8 < disk.sectors:
         # Both of the first two blocks have the superblock; the first may be half written.
-        found = littlefs(fetch(size >> 9, unit))
-        if found[0] == size:
-            return ("littlefs",) + found  # noqa: RUF005 (MicroPython)
+        other = littlefs(fetch(size >> 9, unit))
+        if other[0] == size:
+            found = other
         size <<= 1
+    size, count = found
+    if size and size >= disk.block_size and count * (size >> 9) <= disk.sectors:
+        return "littlefs", size, count
     return None, 0, 0
+
+
+def fat(disk, fetch, first):
+    """The same of a FAT that has the whole disk, or one of its first four partitions."""
+    unit = disk.block_size >> 9
+    if first[510:512] != b"\x55\xaa":
+        return None, 0, 0
+    size = sector_of_fat(first)
+    for at in range(446, 510, 16):
+        start = int.from_bytes(first[at + 8 : at + 12], "little") * unit
+        if not size and first[at + 4] and 0 < start < disk.sectors:
+            size = sector_of_fat(fetch(start, unit))
+    return "fat" if size else None, size, 0
+
+
+def sector_of_fat(block):
+    """Bytes of a sector, 0: it does not begin a FAT (its specification, 3.1)."""
+    size, cluster, tables = block[11] | block[12] << 8, block[13], block[16]
+    if size not in (512, 1024, 2048, 4096) or block[0] not in (0xEB, 0xE9) or not 1 <= tables <= 2:
+        return 0
+    return size if cluster and not cluster & (cluster - 1) else 0
+
+
+def stranger(first):
+    """What the first block of a disk is of, if there is nothing for us."""
+    name = first[3:11].rstrip()
+    if name in (b"EXFAT", b"NTFS"):
+        return str(name, "ascii")
+    if first[8:16] == b"littlefs":
+        return "littlefs that needs a larger disk, or one with smaller blocks"
+    if first[510:512] != b"\x55\xaa":
+        return "no file system that is known here"
+    if first[450] == 0xEE:
+        return "a partition table (GPT), which is not read"
+    return "a partition table without a FAT"
 
 
 def littlefs(block):
@@ -133,8 +167,10 @@ class Blocks:
         if self.waits:
             return self.refusal()
         disk, unit = self.disk, self.unit
-        start = offset & unit - 1
-        sector = number * (self.block() >> 9) + (offset - start >> 9)
+        sector = number * (self.block() >> 9) + (offset >> 9)
+        ahead = sector & (unit >> 9) - 1
+        sector -= ahead
+        start = (offset & 511) + (ahead << 9)
         size = (start + length + unit - 1) & -unit
         if len(self.bounce) < size:
             self.bounce = bytearray(size)

@@ -25,7 +25,7 @@ import metal
 import vfs
 from micropython import const
 
-from runtime.blocks import Blocks
+from runtime.blocks import Blocks, stranger
 from runtime.disk import rouse
 
 KINDS = {"littlefs": "VfsLfs2", "fat": "VfsFat"}
@@ -73,7 +73,7 @@ def attempt(machine, disk, place, words, quiet=False):
         kind = blocks.kind
         why = None
         if not kind:
-            why = "no file system that is known here"
+            why = stranger(disk.fetch(0, disk.block_size >> 9))
         elif wanted and kind not in wanted:
             why = f"it has {kind}, the setting says {wanted[0]}"
         elif not hasattr(vfs, KINDS[kind]):

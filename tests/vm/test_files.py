@@ -185,3 +185,99 @@ def test_a_file_that_is_open_when_its_disk_is_unmounted(elf, disk, kind):
     text = run(elf, disk, f"mount=disk0:/:{kind}:format work=unmounted")
     assert "unmounted 19 soon\n" in text
     assert "kept whole\n" in text or kind == "fat", text
+
+
+def partitioned(disk, kind=0x0C, start=63):
+    """A table with one partition, from there to the end of the disk."""
+    size = disk.stat().st_size // 512 - start
+    entry = bytes((0, 0, 0, 0, kind, 0, 0, 0)) + start.to_bytes(4, "little")
+    with disk.open("r+b") as file:
+        file.seek(446)
+        file.write(entry + size.to_bytes(4, "little") + bytes(48) + b"\x55\xaa")
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [
+        (1 << 20, "-d 1"),  # FAT12, one table
+        (1440 << 10, "-f 1440"),
+        (32 << 20, ""),  # FAT16
+        (64 << 20, "-F -c 1"),
+        (3 << 30, "-F -c 64"),
+        (64 << 20, "-M 4096"),
+    ],
+)
+def test_every_fat_that_the_host_makes(elf, disk, tmp_path, size, options):
+    with disk.open("wb") as file:
+        file.truncate(size)
+    mformat = [tool("mformat"), "-i", disk]
+    if "-f" not in options:
+        mformat += ["-T", str(size // 512), "-h", "16", "-s", "63"]
+    subprocess.run([*mformat, *options.split(), "::"], check=True)
+    assert "by the guest\n" in run(elf, disk, "work=names")
+    shown = subprocess.run(
+        [tool("mtype"), "-i", disk, "::a folder/a name that is long.text"],
+        check=True,
+        capture_output=True,
+    )
+    assert shown.stdout == b"by the guest"
+
+
+def test_a_fat_in_the_first_partition(elf, disk):
+    with disk.open("wb") as file:
+        file.truncate(32 << 20)
+    subprocess.run([tool("mformat"), "-i", f"{disk}@@32256", "-T", "65000", "::"], check=True)
+    partitioned(disk)
+    text = run(elf, disk, "mount=disk0:/:fat work=names")
+    assert "disk0: fat at /\n" in text and "by the guest\n" in text
+    listed = [tool("mdir"), "-i", f"{disk}@@32256", "-/", "-b", "::"]
+    assert b"long.text" in subprocess.run(listed, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+def test_a_fat_of_small_sectors_on_a_disk_of_large_ones(elf, disk, block):
+    subprocess.run([tool("mformat"), "-i", disk, "::"], check=True)
+    device = f"virtio-blk-pci,logical_block_size={block},physical_block_size={block}"
+    for count in (1, 2):
+        assert f"count {count}\n" in run(elf, disk, "", device)
+    subprocess.run([tool("mtype"), "-i", disk, "::count"], check=True, capture_output=True)
+
+
+def named(what):
+    def make(disk):
+        with disk.open("r+b") as file:
+            file.write(b"\xeb\x76\x90" + what.ljust(8))
+            file.seek(510)
+            file.write(b"\x55\xaa")
+
+    return make
+
+
+def small_littlefs(disk):
+    """As another tool makes it, for a flash memory: blocks of 256 bytes."""
+    with disk.open("r+b") as file:
+        file.seek(8)
+        file.write(b"littlefs" + bytes(8) + (256).to_bytes(4, "little") + bytes([4]))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (named(b"EXFAT"), "EXFAT"),
+        (named(b"NTFS"), "NTFS"),
+        (lambda disk: partitioned(disk, 0xEE, 1), "a partition table (GPT), which is not read"),
+        (partitioned, "a partition table without a FAT"),
+        (small_littlefs, "littlefs that needs a larger disk, or one with smaller blocks"),
+        (lambda disk: None, "no file system that is known here"),
+    ],
+)
+def test_what_cannot_be_mounted_has_a_name(elf, disk, make, said):
+    make(disk)
+    before = disk.read_bytes()
+    for setting in ("", ":format") if any(before) else ("",):
+        node = f"driver=raw,node-name=d0,file.driver=file,file.filename={disk}"
+        extra = ("-blockdev", node, "-device", "virtio-blk-pci,drive=d0")
+        with vm.Machine(elf, command_line=f"mount=disk0:/{setting}", extra=extra) as guest:
+            guest.wait_for(f"disk0: {said}: not mounted", 20)
+            guest.wait_for("no disk is mounted there", 20)
+    assert disk.read_bytes() == before

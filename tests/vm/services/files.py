@@ -160,6 +160,14 @@ def left(machine):
     open("other", "w").write("and this")  # noqa: SIM115
 
 
+def names(machine):
+    os.mkdir("a folder")
+    with open("a folder/a name that is long.text", "w") as file:
+        file.write("by the guest")
+    with open("/a folder/A NAME that is long.text") as file:
+        print(file.read())
+
+
 def shown(machine):
     for name in ("log", "other"):
         with open(name) as file:
