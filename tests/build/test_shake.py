@@ -253,6 +253,7 @@ def test_arguments_keep_the_names_that_somebody_gives():
     assert asked("class A:\n    def __init__(self, w): pass\ndef main(c): A(**c)\n") == {"w"}
     assert asked("def main(c): c(**{'size': 1, '!': 2})\n") == {"size"}
     assert asked("def main(c): return c.__qualname__\n") == {"__qualname__"}
+    assert asked("builtins.__import__ = len\n") == {"__import__"}
     assert "their" not in shaken(main="", their="def f(size): pass\n").names
 
 
@@ -291,3 +292,17 @@ def test_the_compiler_keeps_the_constants_that_it_is_told(image, tmp_path):
     assert stored("-X", "consts=,") == set()
     assert stored("-X", "consts=,LONG,") == {"LONG"}
     assert stored("-X", "consts=,ON,x,") == {"ON"}
+
+
+def test_the_names_of_an_import_are_no_tuple(image, tmp_path):
+    # patches/86-names-nobody-asks-for.patch: 0x10 is LOAD_CONST_STRING, 0x2a BUILD_TUPLE.
+    image("hello")
+    (tmp_path / "m.py").write_text("from m import own, size\n")
+
+    def has_tuple(*options):
+        cross = ROOT / "build/mpy-cross/mpy-cross"
+        subprocess.run([cross, *options, "-o", tmp_path / "m.mpy", tmp_path / "m.py"], check=True)
+        return b"\x2a\x02\x1b" in (tmp_path / "m.mpy").read_bytes()
+
+    assert has_tuple() and has_tuple("-X", "names=,__import__,")
+    assert not has_tuple("-X", "names=,")

@@ -1,6 +1,6 @@
 """Names that callers give arguments by; all others need not be in the image.
 
-    asked(trees)    of all modules: those names; and __module__, __qualname__ if somebody reads them
+    asked(trees)    of all modules: those names; and those of ASKED that are read or replaced
 
 The law: a word decides, as in shake.py.  `f(size=1)` asks for every argument called `size`;
 `x.f(**words)` for every argument of whatever is called `f`, and if nothing is, for every string.
@@ -8,6 +8,8 @@ Neighbours: shake.py; port/micropython/patches/86-names-nobody-asks-for.patch.
 """
 
 import ast
+
+ASKED = ("__module__", "__qualname__", "__import__")  # of classes; of the module builtins
 
 
 def asked(trees):
@@ -21,7 +23,7 @@ def asked(trees):
                 if None in words:
                     open_calls.append(node.func)
             elif kind is ast.Attribute:
-                if node.attr in ("__module__", "__qualname__"):
+                if node.attr in ASKED:
                     found.add(node.attr)
             elif kind is ast.Constant:
                 if type(node.value) is str and node.value.isidentifier():
