@@ -33,6 +33,8 @@ VALUED += (
     "ndots",
 )
 
+NUMBERS = {"mtu": 68, "ndots": 0, "buffers": 4}  # and what is the least of each
+
 WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
 
 
@@ -86,8 +88,9 @@ def check(name, value):
             parse_interface(piece)
     elif kind in ("gateway", "gateway6", "identifier6", "last-address"):
         of_size(value, size)
-    elif kind in ("mtu", "ndots", "buffers"):
-        int(value)
+    elif kind in NUMBERS:
+        if int(value) < NUMBERS[kind]:
+            raise ValueError("too few")
     elif kind == "secret6" and len(bytes.fromhex(value)) != 16:
         raise ValueError("not 16 bytes")
     elif kind == "syslog":
