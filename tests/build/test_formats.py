@@ -58,6 +58,24 @@ def test_the_cd_boots(hello, machine):
     assert GREETING in text and "started by disk" in text
 
 
+@pytest.mark.parametrize("name", ["hello.iso", "hello-efi.iso"])
+@pytest.mark.parametrize("how", ["ide", "virtio-blk"])
+def test_the_cd_boots_from_a_stick(hello, name, how):
+    text = boot(hello / name, how)
+    assert GREETING in text and "started by disk" in text
+
+
+def test_the_cd_for_both_firmwares_boots_by_bios(hello):
+    assert "started by disk" in boot(hello / "hello-efi.iso", "cd")
+
+
+@pytest.mark.parametrize("how", ["cd", "virtio-blk"])
+def test_the_cd_for_both_firmwares_boots_by_uefi(hello, how):
+    with uefi(hello / "hello-efi.iso", how, machine="q35") as machine:
+        assert machine.wait(60) in (0, 1)  # switched off, or debug-exit
+        assert GREETING in machine.text and "started by multiboot" in machine.text
+
+
 @pytest.mark.parametrize("how", ["ide", "virtio-blk"])
 def test_the_disk_for_both_firmwares_boots_by_bios(hello, how):
     assert "started by disk" in boot(hello / "hello-efi.img", how)
@@ -112,6 +130,18 @@ def test_the_volume_of_the_cd(hello):
     assert volume[16 * 2048 + 40 :][:32].rstrip() == b"HELLO"
     listed = identity.run("xorriso", "-indev", hello / "hello.iso", "-find")
     assert {"'./importos.img'", "'./boot.cat'"} <= set(listed.split())
+
+
+def test_partitions_of_the_cd_as_a_stick(hello):
+    # Firmware refuses a table whose partitions overlap or reach beyond the end.
+    for name, kinds in (("hello.iso", ["da"]), ("hello-efi.iso", ["da", "ef"])):
+        table = json.loads(identity.run(tool("sfdisk"), "--json", hello / name))["partitiontable"]
+        parts = table["partitions"]
+        assert [part["type"] for part in parts] == kinds and parts[0]["bootable"]
+        ends = [part["start"] + part["size"] for part in parts]
+        starts = [part["start"] for part in parts[1:]]
+        end = (hello / name).stat().st_size // 512
+        assert all(a <= b for a, b in zip(ends, [*starts, end], strict=True))
 
 
 def test_partitions(hello):

@@ -104,6 +104,16 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(cloud, importos):
     assert left(cloud) == (1, 1, 1)
 
 
+def test_uefi_wants_another_disk_and_more_memory(cloud, importos):
+    (importos.folder / "hello-cloud-efi.qcow2").write_bytes(OTHER)
+    words = ["--property", "hw_firmware_type=uefi"]
+    assert importos(*DEPLOY, *words)[0] == 0
+    (image,) = cloud.images.values()
+    assert image["size"] == len(OTHER) and image["min_ram"] == 128
+    assert image["hw_firmware_type"] == "uefi"
+    assert next(iter(cloud.servers.values()))["flavorRef"] == "f-small"
+
+
 # Stopping.
 
 

@@ -38,7 +38,7 @@ def deploy(provider, options, build):
         provider.names(options.name or "x")  # the service's is known after the build
     provider.check()
     options.cloud = True
-    options.format = provider.FORMATS
+    options.format = provider.formats(options)
     folder = build(options)
     built = Built(folder.name.removesuffix("-cloud"), folder)
     try:

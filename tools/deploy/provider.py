@@ -79,6 +79,11 @@ class Provider:
     def add_deletion(cls, parser):
         """Add the options of `delete`."""
 
+    @classmethod
+    def formats(cls, options):
+        """Those of the images that this deployment wants built."""
+        return cls.FORMATS
+
     def __init__(self, options):
         """Keep the options; a connection is made when it is needed."""
         self.options = options

@@ -63,6 +63,10 @@ class OpenStack(provider.Provider):
         )
 
     @classmethod
+    def formats(cls, options):
+        return ("qcow2", "efi") if images.UEFI in options.property else cls.FORMATS
+
+    @classmethod
     def add_deletion(cls, parser):
         what = parser.add_mutually_exclusive_group()
         what.add_argument(
@@ -105,8 +109,11 @@ class OpenStack(provider.Provider):
         options = self.options
         report = built.report
         wanted = images.properties(built.service, options.property)
-        ram = images.min_ram(report["totals"])
-        described = images.Description(built.service, built.image("qcow2"), wanted, ram)
+        ram = images.min_ram(report["totals"], wanted)
+        disk = built.image("qcow2")
+        if images.UEFI in options.property:
+            disk = disk.with_name(f"{disk.stem}-efi.qcow2")
+        described = images.Description(built.service, disk, wanted, ram)
         if options.heat:
             self._template(built.service, report["ports"], described.name, tell)
             if not connection.is_named(options):

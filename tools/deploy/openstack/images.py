@@ -40,6 +40,8 @@ DISK_FORMAT, CONTAINER_FORMAT = "qcow2", "bare"
 MIN_DISK = 1  # GB: a flavor without a disk is not for us
 MEGABYTE = 1 << 20
 SMALLEST_HEAP = 4 * MEGABYTE
+UEFI = "hw_firmware_type=uefi"  # --property: another disk (tools/image/formats/efi.py)
+UEFI_RAM = 128  # MB: what the firmware itself takes
 PIECE = 1 << 20
 KEPT, RUN = "importos-kept", "importos-run-"  # tags of images
 LEFT_OVER = 60  # seconds
@@ -58,10 +60,11 @@ def properties(service, changes):
     return {name: value for name, value in made.items() if value}
 
 
-def min_ram(totals):
-    """Megabytes for image and heap, from the totals of a build's report."""
+def min_ram(totals, wanted):
+    """Megabytes for image and heap, from the totals of a build's report; and for the firmware."""
     needed = MEGABYTE + totals["flat"] + totals["bss"] + SMALLEST_HEAP
-    return -(-needed // MEGABYTE)
+    least = UEFI_RAM if wanted.get("hw_firmware_type") == "uefi" else 0
+    return max(-(-needed // MEGABYTE), least)
 
 
 class Description:

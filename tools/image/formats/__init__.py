@@ -5,9 +5,9 @@
     make("vmdk", elf, raw, targets, command_line)
 
     raw  ->  qcow2 vmdk vdi vhd vhdx    virtual.py     by qemu-img
-         ->  iso                        iso.py         by xorriso
+         ->  iso                        iso.py         by xorriso; CD and stick
          ->  oci.tar docker.tar         container.py
-    raw, ELF  ->  efi, -efi.img, -efi.qcow2    efi.py  by grub-mkimage, mtools, sgdisk
+    raw, ELF  ->  efi, -efi.img, -efi.qcow2, -efi.iso    efi.py  by grub-mkimage, mtools, sfdisk
 
 Same image, same bytes: what tools draw at random or from the clock comes from a hash of the image
 (identity.py).  The launcher reads this table before anything is installed: only the standard
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from tools.errors import UserError
 
 QEMU_IMG = {"qemu-utils": ("disk images", "qemu-img")}
+XORRISO = {"xorriso": ("ISO images", "xorriso")}
 
 
 class Format(NamedTuple):
@@ -47,17 +48,18 @@ FORMATS = {
     "vhdx": Format("Hyper-V", (".vhdx",), "virtual"),
     "containerdisk": Format("KubeVirt, as archives", (".oci.tar", ".docker.tar"), "container"),
     "iso": Format(
-        "a CD, El Torito",
+        "a CD, or a stick",
         (".iso",),
         "iso",
-        {"xorriso": ("ISO images", "xorriso")},
+        XORRISO,
         default=False,
     ),
     "efi": Format(
-        "UEFI: an application, and a disk for UEFI and BIOS",
-        (".efi", "-efi.img", "-efi.qcow2"),
+        "UEFI: an application; disk and CD for UEFI and BIOS",
+        (".efi", "-efi.img", "-efi.qcow2", "-efi.iso"),
         "efi",
         QEMU_IMG
+        | XORRISO
         | {
             "grub-efi-amd64-bin": ("the boot loader of UEFI images", "grub-mkimage"),
             "grub-common": ("its tool", "grub-mkimage"),

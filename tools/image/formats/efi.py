@@ -1,4 +1,4 @@
-"""UEFI: an application that is the whole machine, and a disk that UEFI and BIOS boot.
+"""UEFI: an application that is the whole machine, and disk and CD that UEFI and BIOS boot.
 
     NAME.efi          GRUB as an EFI application, the ELF (gzip) in it; for an ESP, or the network
     NAME-efi.img      GPT:  0       boot sector of ours, protective MBR
@@ -7,6 +7,7 @@
                             2048..  partition 2, ESP, FAT16: EFI/BOOT/BOOTX64.EFI, which is NAME.efi
                             ..-1    GPT again
     NAME-efi.qcow2    the same
+    NAME-efi.iso      the CD of iso.py, with an ESP (FAT12) behind it; also for a stick
 
 UEFI 2.10, sections 3.5.1.1 (removable media) and 5 (GPT); Multiboot 0.6.96, as GRUB starts it: it
 ends the firmware's services and passes on its memory map.  Nothing of UEFI is called after that.
@@ -22,7 +23,7 @@ import deflate
 
 from tools.errors import UserError
 from tools.image import disk
-from tools.image.formats import container, identity, virtual
+from tools.image.formats import container, identity, iso, virtual
 
 SECTOR = 512
 FIRST = 34  # behind the GPT
@@ -36,10 +37,16 @@ MODULES = ("memdisk", "tar", "gzio", "multiboot", "boot")
 
 
 def make(name, elf, raw, targets, command_line):
-    application, image, qcow2 = targets
+    application, image, qcow2, cd = targets
     Path(application).write_bytes(grub(elf, command_line))
     hybrid(Path(raw), Path(application), image)
     virtual.make("qcow2", elf, image, [qcow2], command_line)
+    with tempfile.TemporaryDirectory() as folder:
+        esp = Path(folder) / "esp"
+        sectors = up(up(Path(application).stat().st_size, SECTOR) // SECTOR + TABLES, iso.LOADED)
+        serial = identity.identifier(identity.digest(raw), "cd")
+        esp.write_bytes(file_system(Path(application), sectors, 0, serial))
+        iso.write(raw, cd, esp)
 
 
 def grub(elf, command_line):
