@@ -82,7 +82,7 @@ def text6(address):
         start = end + 1
     if size < 2:
         best, size = 8, 0
-    words = [hex(word)[2:] for word in words]
+    words = ["%x" % word for word in words]  # noqa: UP031 (as the log has it)
     left = ":".join(words[:best])
     return left + "::" + ":".join(words[best + size :]) if size else left
 

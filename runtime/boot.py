@@ -77,7 +77,7 @@ def make_machine(level="info"):
     log.info("ImportOS %s, build %s, started by %s", image.NAME, metal.build_id, metal.booted_by)
     timers = Timers(metal.ticks_ms)
     loop = Loop(metal, timers, heap.tidy)
-    random = entropy.Random(str(metal.time()).encode(), metal.cycles)
+    random = entropy.Random(metal.stamp(), metal.cycles)
     return Machine(log, settings, Registry(), timers, loop, random, metal.uptime_ms)
 
 

@@ -18,27 +18,35 @@ class Counters:
 
     def __init__(self, name, counts, drops=(), cells=None):
         self.name = name
-        self.names = tuple(counts) + tuple(drops)
-        self.first_drop = len(counts)
-        self.cells = bytearray(4 * len(self.names)) if cells is None else cells
+        self.counts = counts
+        self.dropped = drops
+        self.cells = bytearray(4 * (len(counts) + len(drops))) if cells is None else cells
 
     @micropython.viper
     def count(self, index: int):
         cells = ptr32(self.cells)
         cells[index] += 1
 
+    def number(self, index):
+        return int.from_bytes(self.cells[4 * index : 4 * index + 4], "little")
+
     def __getitem__(self, name):
-        start = 4 * self.names.index(name)
-        return int.from_bytes(self.cells[start : start + 4], "little")
+        return self.number((tuple(self.counts) + tuple(self.dropped)).index(name))
 
     def items(self):
         """Pairs of "owner.name" and number, all of them."""
-        return [(self.name + "." + name, self[name]) for name in self.names]
+        numbers = [(self.name + "." + name, self.number(i)) for i, name in enumerate(self.counts)]
+        return numbers + self.of_drops()
+
+    def of_drops(self):
+        first = len(self.counts)
+        return [
+            (self.name + "." + name, self.number(first + i)) for i, name in enumerate(self.dropped)
+        ]
 
     def drops(self):
         """The same, only what was dropped."""
-        names = self.names[self.first_drop :]
-        return [(self.name + "." + name, self[name]) for name in names if self[name]]
+        return [pair for pair in self.of_drops() if pair[1]]
 
 
 class Registry:

@@ -159,7 +159,7 @@ class Entropy:
 def make(machine, metal):
     """The machine's: seeded by the processor and by the setting `seed=`, if they are there."""
     entropy = Entropy(machine.uptime_ms, metal.cycles)
-    entropy.stir(str(metal.time()).encode())
+    entropy.stir(metal.stamp())
 
     def processor():
         buffer = bytearray(RDRAND_BYTES)

@@ -53,7 +53,10 @@ class Changes:
 
 def use(function, transport):
     """Have the device's interrupts come as messages, if both can do that; else INTx stays."""
-    offset = dict(function.capabilities()).get(CAPABILITY)
+    offset = 0
+    for id, place in function.capabilities():
+        if id == CAPABILITY:
+            offset = place
     if not offset:
         return
     table = function.read32(offset + TABLE)

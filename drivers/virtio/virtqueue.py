@@ -92,5 +92,11 @@ class Virtqueue:
         words[SHIFT] = shift
         words[BUFFERS] = buffers
         words[COUNT] = count
-        for i, word in enumerate(words):
-            cells[4 * (window + i) : 4 * (window + i) + 4] = word.to_bytes(4, "little")
+        for word in words:
+            store(cells, window, word)
+            window += 1
+
+
+@micropython.viper
+def store(cells: ptr32, at: int, word: int):
+    cells[at] = word

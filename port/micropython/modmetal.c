@@ -119,6 +119,13 @@ static mp_obj_t metal_time(void) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_0(metal_time_obj, metal_time);
 
+// The time of day as eight bytes, for seeds.
+static mp_obj_t metal_stamp(void) {
+    uint64_t now = wall_us();
+    return mp_obj_new_bytes((const byte *)&now, sizeof now);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(metal_stamp_obj, metal_stamp);
+
 static mp_obj_t metal_cycles(void) {
     return MP_OBJ_NEW_SMALL_INT((uint32_t)rdtsc() & TICKS_MASK);
 }
@@ -277,6 +284,7 @@ static const mp_rom_map_elem_t metal_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_alarm), MP_ROM_PTR(&metal_alarm_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_ms), MP_ROM_PTR(&metal_ticks_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_ticks_us), MP_ROM_PTR(&metal_ticks_us_obj)},
+    {MP_ROM_QSTR(MP_QSTR_stamp), MP_ROM_PTR(&metal_stamp_obj)},
     {MP_ROM_QSTR(MP_QSTR_has), MP_ROM_PTR(&metal_has_obj)},
     {MP_ROM_QSTR(MP_QSTR_uptime_ms), MP_ROM_PTR(&metal_uptime_ms_obj)},
     {MP_ROM_QSTR(MP_QSTR_time), MP_ROM_PTR(&metal_time_obj)},

@@ -286,6 +286,9 @@ class Metal(types.ModuleType):
     def time(self):
         return 1_700_000_000 + self.machine.ms // 1000
 
+    def stamp(self):
+        return (1_700_000_000_000_000 + self.machine.ms * 1000).to_bytes(8, "little")
+
     def cycles(self):
         return self.machine.ms * 1000 & TICKS
 
