@@ -5,7 +5,8 @@
 // that called it.
 //
 // Written to the file named by out=FILE when QEMU ends, one pair a line: index of the owner, index
-// of the function, instructions. The few functions of QEMU's plugin interface that are needed are
+// of the function, instructions; behind them, as if of one owner more, how many blocks of each
+// function were translated. The few functions of QEMU's plugin interface that are needed are
 // declared here, as Debian ships the interface and not its header.
 #include <stddef.h>
 #include <stdint.h>
@@ -35,7 +36,7 @@ static struct symbol {
     uint64_t address;
     uint64_t *spent; // of an owner, per function
 } symbols[SYMBOLS];
-static uint32_t known, owner;
+static uint32_t known, owner, blocks[SYMBOLS];
 static char path[4096];
 
 EXPORT int qemu_plugin_version = 1;
@@ -67,6 +68,7 @@ static void translated(plugin_id id, struct block *block) {
     if (used < MOST) {
         struct entry *entry = &entries[used++];
         entry->function = function_at(qemu_plugin_tb_vaddr(block));
+        blocks[entry->function]++;
         entry->instructions = (uint32_t)qemu_plugin_tb_n_insns(block);
         qemu_plugin_register_vcpu_tb_exec_cb(block, runs, NO_REGISTERS, entry);
     }
@@ -81,6 +83,11 @@ static void ended(plugin_id id, void *unused) {
                 if (symbols[i].spent[j]) {
                     fprintf(file, "%u %u %llu\n", i, j, (unsigned long long)symbols[i].spent[j]);
                 }
+            }
+        }
+        for (uint32_t j = 0; j < known; j++) {
+            if (blocks[j]) {
+                fprintf(file, "%u %u %u\n", known, j, blocks[j]);
             }
         }
         fclose(file);

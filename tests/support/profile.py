@@ -5,6 +5,8 @@
     python3 -m tests.support.profile build/http/http.elf http        GET / on one connection
     python3 -m tests.support.profile build/http/http.elf visit       each on a connection of its own
     python3 -m tests.support.profile build/http/http.elf syn         SYNs of nobody, by cookies
+    python3 -m tests.support.profile build/dns/dns.elf start         up to the first answer: both
+                                        instructions and how many blocks QEMU had to translate
     ... callers     for each function of Python, with what C does for it
     ... offloads    the device takes checksums and segmentation
 
@@ -22,11 +24,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support import syns, vm, web
+from tests.support import load, syns, vm, web
 from tests.support.instructions import ADDRESS, KERNEL, MAC, STATIC, Lab
 from tests.support.namespace import Namespace
 
 FEW, MANY = 500, 1500
+BLOCKS = "blocks"  # the owner of numbers of blocks
 
 
 class Counting(Lab):
@@ -90,11 +93,11 @@ def symbols(elf, file):
     lines = ["0 1"]
     for line in subprocess.check_output(["nm", "-n", elf], text=True).splitlines():
         address, kind, name = line.split(" ", 2)
-        if kind in "tT":
-            names.append(readable(name))
+        if kind in "tT" or name == "image_end":  # some of the firmware lies behind the image
+            names.append("firmware" if name == "image_end" else readable(name))
             lines.append(f"{address} {int(name.startswith('fun_data_'))}")
     file.write_text("\n".join(lines))
-    return names
+    return [*names, BLOCKS]
 
 
 def readable(name):
@@ -118,8 +121,23 @@ def profile(elf, what, payload=b"..profile", offloads=False):
     spent = collections.Counter()
     for pair in few.keys() | many.keys():
         owner, function = pair
+        if names[owner] == BLOCKS:
+            continue
         spent[names[owner], names[function]] += (many[pair] - few[pair]) / (MANY - FEW)
     return spent
+
+
+def start(elf):
+    """({function: instructions}, {function: blocks}) from its entry to the answer to one query."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        names = symbols(elf, folder / "symbols")
+        counted = run(elf, "53", load.bench_queries(1)[0], 1, folder, False)
+    spent, blocks = collections.Counter(), collections.Counter()
+    for (owner, function), count in counted.items():
+        if names[function] != "firmware":
+            (blocks if names[owner] == BLOCKS else spent)[names[function]] += count
+    return spent, blocks
 
 
 def totals(spent, place):
@@ -132,6 +150,12 @@ def totals(spent, place):
 def main(arguments):
     options = {"callers", "offloads"} & set(arguments)
     elf, what, *rest = [word for word in arguments if word not in options]
+    if what == "start":
+        spent, blocks = start(Path(elf))
+        print(f"{sum(spent.values()):10,} instructions and {sum(blocks.values()):,} blocks")
+        for name, cost in spent.most_common():
+            print(f"{cost:10,} {blocks[name]:5}  {name}")
+        return
     payload = [bytes.fromhex(text) for text in rest]
     spent = profile(Path(elf), what, *payload, offloads="offloads" in options)
     print(f"{sum(spent.values()):8.0f}  guest instructions per request")

@@ -61,7 +61,7 @@ def boot(quick):
     counts = []
     for _ in range(3):
         with Lab(elf, gdb=True) as lab:
-            counts.append(lab.first_answer(entry(elf), asker(lab, timeout=0.002)))
+            counts.append(lab.first_answer(entry(elf), asker(lab, timeout=0.02)))
     return {"boot": {"value": min(counts), "all": counts}}
 
 
@@ -115,7 +115,7 @@ def start(quick):
             with Lab(guest, icount="") as lab:
                 empty.append(lab.machine.wait_for("!", 10))
             with Lab(elf, icount="") as lab:
-                ours.append(lab.first(asker(lab, timeout=0.001), within=10))
+                ours.append(lab.first(asker(lab, timeout=0.02), within=10))
     above = statistics.median(ours) - statistics.median(empty)
     return {
         "start": {
