@@ -70,12 +70,10 @@ def find(machine):
     rouse(disks)
     for disk in disks:
         try:
-            it = volume.find(disk)
+            for it in volume.find(disk):
+                found.setdefault(it.label.lower(), (it, disk.name))
         except TROUBLE as error:
             machine.log.warning("instance: %s: %s", disk.name, error)
-            continue
-        if it:
-            found.setdefault(it.label.lower(), (it, disk.name))
     if "config-2" in found:
         it, name = found["config-2"]
         drive = Drive(it, "config drive on " + name, machine.log)

@@ -5,7 +5,7 @@ Microsoft's FAT specification (2005): sections 3 (boot sector), 4 (the FAT), 6 (
 Left out: code pages: a short name is what its bytes are.
 """
 
-from runtime.instance.volume import DIRECTORY, LONGEST, Place, Volume, narrow, wide, word
+from runtime.instance.volume import DIRECTORY, LONGEST, SIGNATURE, Place, Volume, narrow, wide, word
 
 ENTRY = 32
 LONG = 0x0F  # attributes
@@ -27,7 +27,7 @@ class Fat(Volume):
         sectors = word(boot, 19, 2) or word(boot, 32, 4)
         fat = word(boot, 22, 2) or word(boot, 36, 4)
         if (
-            boot[510:] != b"\x55\xaa"
+            boot[510:] != SIGNATURE
             or block not in (512, 1024, 2048, 4096)
             or boot[13] not in (1, 2, 4, 8, 16, 32, 64, 128)
             or not (reserved and fats and fat)

@@ -1,6 +1,7 @@
 """Volume: files on a disk, of a file system that holds a config drive.
 
-    volume = find(disk)             an Iso9660 or a Fat, None: neither is on it
+    for volume in find(disk)        an Iso9660 or a Fat on all of the disk, or a Fat for each of the
+                                    partitions of an MBR that has one (of type whatever)
     volume.label                    "config-2"
     volume.read("openstack/latest/meta_data.json")      bytes, None: there is no such file
 
@@ -8,22 +9,25 @@ Names are compared as these file systems do: capitals do not count.
 Law: whatever lies on the disk, a search ends and what is kept is bounded (LONGEST, DIRECTORY); what
 cannot be is a ValueError, a disk that fails an OSError.
 Above: drive.py.  Below: disk.fetch(sector, count).
-Left out: partitions: the file system begins where the disk does.
+Left out: GPT, partitions within partitions.
 """
 
 LONGEST = 0x40000  # bytes of a file
+SIGNATURE = b"\x55\xaa"  # of a boot sector
 DIRECTORY = 0x10000  # bytes of a directory that are looked at
 
 
 class Volume:
-    def __init__(self, disk):
+    def __init__(self, disk, first=0):
         self.disk = disk
+        self.first = first << 9
         self.unit = max(disk.block_size >> 9, 1)  # sectors
 
     def bytes(self, offset, length):
         """Bytes of the disk, fetched in whole blocks."""
         if not length:
             return b""
+        offset += self.first
         if offset < 0 or offset + length > self.disk.sectors << 9:
             raise ValueError("it reaches past the end of the disk")
         first = (offset >> 9) // self.unit * self.unit
@@ -80,5 +84,12 @@ def find(disk):
     for kind in (Iso9660, Fat):
         volume = kind(disk)
         if volume.mount():
-            return volume
-    return None
+            yield volume
+            return
+    boot = volume.bytes(0, min(disk.sectors, 1) << 9)
+    for at in range(446, 510, 16):
+        first = word(boot, at + 8, 4) * volume.unit
+        if boot[510:] == SIGNATURE and 0 < first < disk.sectors:
+            volume = Fat(disk, first)
+            if volume.mount():
+                yield volume

@@ -61,7 +61,8 @@ def of_user(data):
 
 
 def of_volume(data):
-    found = volume.find(Disk(data))
+    found = list(volume.find(Disk(data)))
+    found = found and found[0]
     return found and [found.label] + [found.read(name) for name in ("meta-data", "a/long name.txt")]
 
 

@@ -2,13 +2,22 @@
 whatever else may lie on a disk.
 """
 
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtime.instance import volume as volumes
 from runtime.instance.drive import TROUBLE
-from runtime.instance.volume import DIRECTORY, LONGEST, find
+from runtime.instance.volume import DIRECTORY, LONGEST
 from tests.instance.disks import Disk, drive, fat, iso
+
+
+def find(disk):
+    """The first volume, or None."""
+    return next(volumes.find(disk), None)
+
 
 LONG = "a rather long name of a file.with.dots.json"
 FILES = {
@@ -164,3 +173,34 @@ def test_random_bytes_behind_a_right_signature(data, cd):
             volume.read("openstack/latest/user_data")
     except TROUBLE:
         pass
+
+
+def partitioned(*volumes, block_size=512, table=None):
+    """A disk with an MBR and these file systems, each on a boundary of 64 KB."""
+    unit = block_size >> 9
+    data, entries = bytearray(0x10000), b""
+    for volume in volumes:
+        numbers = len(data) // 512 // unit, len(volume) // 512 // unit
+        entries += bytes([0x80, 0, 2, 0, 0x0C, 0, 0, 0]) + struct.pack("<II", *numbers)
+        data += volume + bytes(-len(volume) % 0x10000)
+    data[446 : 446 + len(entries)] = entries
+    data[510:512] = b"\x55\xaa"
+    if table:
+        data[446:510] = table
+    return Disk(bytes(data), block_size)
+
+
+@pytest.mark.parametrize("block_size", [512, 4096])
+def test_partitions_of_an_mbr(images, block_size):
+    other = fat({"x": b"y"}, "EFI")
+    disk = partitioned(other, images["fat16"], other, block_size=block_size)
+    found = list(volumes.find(disk))
+    assert [volume.label.lower() for volume in found] == ["efi", "config-2", "efi"]
+    for path, data in FILES.items():
+        assert found[1].read(path) == data
+
+
+@given(st.binary(min_size=64, max_size=64))
+def test_a_boot_sector_of_code_is_no_table(table):
+    """Ours, for instance: it is looked at, and nothing is said of it."""
+    assert list(volumes.find(partitioned(b"\x90" * 5000, table=table))) == []
