@@ -1,8 +1,8 @@
 """tools/image/frozen.py writes, port/micropython/lines.c reads: the line of every instruction.
-tools/image/slots.py moves names, and none is another one afterwards.
+tools/image/slots.py moves names, and none is another one afterwards.  tools/image/rows.py takes
+away what nobody asks for.
 """
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,13 +138,14 @@ def test_every_instruction_has_the_line_it_had(image, tmp_path):
         check=True,
     )
     modules = [tmp_path / "odd.mpy", *sorted((built / "frozen").rglob("*.mpy"))]
-    port = Path(re.search(r"LOAD (\S+)/port\.o", (built / "hello.map").read_text())[1])
-    names = port / "genhdr/qstrdefs.preprocessed.h"
-    command = [sys.executable, "-m", "tools.image.frozen", TOOL, "-f", "-q", names]
+    flags = max((ROOT / "build").glob("port-*/flags"), key=lambda path: path.stat().st_mtime)
+    names = flags.parent / "genhdr/qstrdefs.preprocessed.h"
+    command = [sys.executable, "-m", "tools.image.frozen", tmp_path / "words"]
+    command += [TOOL, "-f", "-q", names]
     command += ["-mlongint-impl=mpz", *modules]
     content = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     (tmp_path / "frozen_content.c").write_bytes(content)
-    flags = (port / "flags").read_text().split()
+    flags = flags.read_text().split()
     objects = []
     sources = ["port/micropython/lines.c", "build/micropython/py/bc.c"]
     for source in (tmp_path / "frozen_content.c", *(ROOT / name for name in sources)):
@@ -169,3 +170,19 @@ def test_every_instruction_has_the_line_it_had(image, tmp_path):
     ).stdout
     assert list(map(int, told.split())) == expected
     assert max(expected) > 3000
+
+
+def functions_of(folder, name):
+    return {symbol.name.split(".")[0] for symbol in Elf(folder / f"{name}.elf").symbols()}
+
+
+def test_a_method_is_in_the_image_when_somebody_says_its_name(image, tmp_path):
+    text = {"says": 'print("a".center(3))', "asks": 'print(getattr("a", "center")(3))'}
+    text |= {"computes": 'print(getattr("a", "cen" + "ter")(3))', "neither": 'print("a")'}
+    found = {}
+    for name, line in text.items():
+        (tmp_path / f"{name}.py").write_text(f"def start(machine):\n    {line}\n")
+        found[name] = functions_of(image(str(tmp_path / f"{name}.py")), name)
+    assert {name for name in text if "str_center" in found[name]} == {"says", "asks", "computes"}
+    assert {name for name in text if "str_splitlines" in found[name]} == {"computes"}
+    assert all("mp_obj_str_split" in functions for functions in found.values()), "the system splits"

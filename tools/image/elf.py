@@ -40,6 +40,7 @@ class Section(NamedTuple):
     offset: int
     size: int
     link: int
+    info: int
 
 
 class Symbol(NamedTuple):
@@ -66,10 +67,7 @@ class Elf:
             SECTION.unpack_from(self.data, header.sections + i * SECTION.size)
             for i in range(header.n_sections)
         ]
-        self.sections = [
-            Section(self._text(raw[header.names][4] + s[0]), s[1], s[2], s[3], s[4], s[5], s[6])
-            for s in raw
-        ]
+        self.sections = [Section(self._text(raw[header.names][4] + s[0]), *s[1:8]) for s in raw]
 
     def flat(self):
         """(address, bytes) of everything that a loader puts into memory, without .bss."""

@@ -1,6 +1,9 @@
 """Frozen modules as C: MicroPython's mpy-tool, and lines in a table of their own.
 
-    python -m tools.image.frozen MPY_TOOL -f ... > frozen_content.c     (the arguments of mpy-tool)
+    python -m tools.image.frozen WORDS MPY_TOOL -f ... > frozen_content.c
+
+MPY_TOOL is followed by its arguments.  WORDS is written, too: every word that a module says, as a
+name or in a string (rows.py).
 
 A function's bytecode begins with what line each part of it is from: a ninth of all bytecode, and in
 the way of a compressor.  Here it is taken out, and one table for the image tells what the bytecode
@@ -17,11 +20,12 @@ says so.
     3 to 0    lines since the last one that began anywhere; 15: two bytes say how many, signed
 
 Arguments that no caller names (arguments.py) have the file's name, and the last of them none.
-Neighbour: slots.py, which orders the names of modules.
+Neighbours: slots.py, which orders the names of modules; rows.py.
 Left out: native code, whose exceptions have the line of the bytecode that called it.
 """
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -155,18 +159,27 @@ def lines_apart(tool, modules):
     return lines.table()
 
 
+def words_of(modules):
+    """All words in names and strings of modules."""
+    texts = [name.str for module in modules for name in module.qstr_table]
+    texts += [repr(thing) for module in modules for thing in module.obj_table]
+    return set(re.findall(r"\w+", "\n".join(texts)))
+
+
 def main():
-    tool = load(sys.argv[1])
+    words, path, *arguments = sys.argv[1:]
+    tool = load(path)
     freeze = tool.freeze_mpy
 
     def freeze_smaller(names, modules):
+        Path(words).write_text("\n".join(sorted(words_of(modules))))
         table = lines_apart(tool, modules)
         slots.arrange(tool, modules)
         freeze(names, modules)
         print(f"const byte frozen_lines[] = {{{','.join(map(str, table))}}};")
 
     tool.freeze_mpy = freeze_smaller
-    tool.main(sys.argv[2:])
+    tool.main(arguments)
 
 
 if __name__ == "__main__":
