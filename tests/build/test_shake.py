@@ -250,9 +250,16 @@ def test_arguments_keep_the_names_that_somebody_gives():
     assert asked("def main(a, b): main(1, b=2)\n") == {"b"}
     assert asked("def main(a, *, b=1, **c): x.main(**c)\n") == {"a", "b"}
     assert asked("def main(a, *, b=1): main(lambda *, c=1: c)\n") == {"b", "c"}
-    assert asked("class A:\n    def __init__(self, w): pass\ndef main(c): A(**c)\n") == {"w"}
-    assert asked("def main(c): c(**{'size': 1, '!': 2})\n") == {"size"}
+    assert asked("class A:\n  def __init__(self, w): pass\ndef main(a): A(**c)\n") == {"w"}
+    heir = "class A:\n  def __init__(self, w): pass\nclass B(A): pass\ndef main(a): B(**c)\n"
+    assert asked(heir) == {"w"}
+    assert asked("def main(c): c(**{})\n") == {"c", "size"}
+    assert asked("def main(a): main(**{})\nmain = 1\n") == {"a", "size"}
+    assert asked("def main(a):\n  main = 1\n  x.main(**{})\n") == {"a"}
+    assert asked("def main(a):\n  main = 1\n  main(**{})\n") == {"a", "size"}
+    assert asked("def main(a):\n  x.main(**{})\n  x.main = 1") == {"a", "size"}
     assert asked("def main(c): return c.__qualname__\n") == {"__qualname__"}
+    assert asked("getattr(main, '__module__')\n") == {"__module__"}
     assert asked("builtins.__import__ = len\n") == {"__import__"}
     assert "their" not in shaken(main="", their="def f(size): pass\n").names
 
