@@ -70,6 +70,13 @@ def test_heap_of_a_small_machine_ends_where_the_memory_ends(image):
         assert 6 <= numbers(guest.text, "pieces")[0] <= 12
 
 
+def test_native_code_converts_numbers_and_buffers_of_all_kinds(image):
+    text = look(image)
+    assert "numbers True\n" in text
+    assert f"first bytes {list(b'acegh')}\n" in text
+    assert text.count("TypeError: ") == 2
+
+
 def test_native_division_by_zero_is_a_python_exception(image):
     assert look(image).count("ZeroDivisionError: divide by zero\n") == 2
 

@@ -11,6 +11,29 @@ def divide(a: int, b: int) -> int:
     return a // b
 
 
+@micropython.viper
+def same(number: int) -> int:
+    return number
+
+
+@micropython.viper
+def first(data: ptr8) -> int:
+    return data[0]
+
+
+def convert():
+    """Objects into native code and out of it: what is short has a short way, the rest another."""
+    numbers = [0, -1, 0x3FFFFFFF, -0x40000000, 0x40000000, 0x7FFFFFFF, -0x80000000]
+    print("numbers", [same(number) for number in numbers] == numbers)
+    view = memoryview(bytearray(b"abcdef"))
+    print("first bytes", [first(data) for data in (view, view[2:], view[4:5], b"g", "h")])
+    for function in same, first:
+        try:
+            function(None)
+        except TypeError as error:
+            print("TypeError:", error)
+
+
 def sleeps(milliseconds):
     """How long a wait with that deadline takes, in microseconds."""
     seen = bytearray(metal.interrupts)
@@ -29,6 +52,7 @@ def start(machine):
         except ZeroDivisionError as error:
             print("ZeroDivisionError:", error)
     print("quotient", divide(7, 2))
+    convert()
     print("booted by", metal.booted_by)
     print("command line", metal.command_line)
     print("arena", metal.arena())
