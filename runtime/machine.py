@@ -47,8 +47,7 @@ class Machine:
         """The first network device."""
         if not self.nics:
             raise OSError(
-                "no network device: give the machine one, such as -nic model=virtio"
-                " (microvm: an image built with --set bus=mmio)"
+                "no network device: -nic model=virtio makes one (microvm: build --set bus=mmio)"
             )
         return self.nics[0]
 

@@ -369,6 +369,20 @@ def test_indices_wrap(bench):
     assert bench.drops() == {}
 
 
+class Unplugged(NetDevice):
+    def reset(self):
+        super().reset()
+        self.config[6] = 0
+
+
+def test_a_link_that_is_down_at_the_start_is_said():
+    bench = Bench(kind=Unplugged)
+    assert bench.log.count("eth0: link is down") == 1
+    bench.device.set_link(True)
+    bench.run()
+    assert bench.log.count("eth0: link is") == 2 and bench.nic.link
+
+
 @pytest.mark.parametrize("modern", [True, False])
 def test_small_memory_gets_fewer_buffers(modern):
     bench = Bench(ram=160 << 10, modern=modern, size=256)

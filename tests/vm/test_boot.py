@@ -103,7 +103,11 @@ def test_it_answers_dig_through_user_mode_networking(image):
 
 
 def test_it_says_what_is_missing_without_a_network_device(image):
-    with vm.Machine(image("dns") / "dns.elf", command_line=f"{static()} panic=exit") as guest:
+    with vm.Machine(
+        image("dns") / "dns.elf",
+        devices="-netdev user,id=old -device e1000,netdev=old,addr=0x7,romfile=",
+        command_line=f"{static()} panic=exit",
+    ) as guest:
         guest.wait_for("no network device")
         assert guest.wait() != 0
 

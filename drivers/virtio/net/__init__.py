@@ -180,7 +180,7 @@ class VirtioNet(Receive, Transmit, device.Driver):
         self.receive_packets = self.receive_pool.packets
         self.transmit_packets = self.pool.packets
         self.free = self.pool.stack
-        self.link = False
+        self.link = None  # not known: the first look says it in the log
         self.live()
         self.log.info(
             "%s: virtio-net, %s, mac %s, mtu %d, line %d, %d + %d buffers",
