@@ -116,6 +116,16 @@ def test_a_loop_that_hangs_is_ended_by_the_watchdog(image, machine, extra):
         assert "watchdog: armed, 1000 ms" in guest.text
 
 
+@pytest.mark.parametrize("where", ["start", "stop"])
+def test_a_service_that_hangs_in_machine_code_is_ended_by_the_watchdog(image, where):
+    with hangs(image, where, *WATCHDOG, words="watchdog=1") as guest:
+        if where == "stop":
+            guest.wait_for_ready()
+            guest.monitor.execute("system_powerdown")
+        assert guest.monitor.wait_for("WATCHDOG")["data"]["action"] == "poweroff"
+        assert ("power button" in guest.text) == (where == "stop")
+
+
 def test_a_loop_that_turns_is_left_alone(image):
     with hangs(image, "", *WATCHDOG, words="watchdog=1") as guest:
         guest.wait_for_ready()

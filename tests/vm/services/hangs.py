@@ -3,6 +3,8 @@
 spins       a callback in machine code never comes back
 panics      a bug
 starves     machine.WDT is not fed any more
+start       machine code in start() never comes back
+stop        nor in stop()
 """
 
 import machine
@@ -17,6 +19,11 @@ def start(here):
         global wdt
         wdt = machine.WDT(timeout=500)
         wdt.feed()
+    elif how == "start":
+        spin()
+    elif how == "stop":
+        global stop
+        stop = spin
     elif how:
         here.timers.timer(spin if how == "spins" else panic).start(200)
 
