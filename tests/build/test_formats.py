@@ -72,7 +72,7 @@ def test_the_cd_for_both_firmwares_boots_by_bios(hello):
 @pytest.mark.parametrize("how", ["cd", "virtio-blk"])
 def test_the_cd_for_both_firmwares_boots_by_uefi(hello, how):
     with uefi(hello / "hello-efi.iso", how, machine="q35") as machine:
-        assert machine.wait(60) in (0, 1)  # switched off, or debug-exit
+        assert machine.wait(120) in (0, 1)  # switched off, or debug-exit
         assert GREETING in machine.text and "started by multiboot" in machine.text
 
 
