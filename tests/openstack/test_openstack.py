@@ -227,7 +227,10 @@ def test_several_then_stop_and_delete(openstack, built):
     done = openstack.run("stop", "openstack", "several-1", cloud="maria")
     assert done.returncode == 0 and "several-1: off" in done.stdout, done
     done = openstack.run("delete", "openstack", "echo", cloud="maria")
-    assert done.returncode == 0 and done.stdout.count("deleted") == 2, done
+    assert done.returncode == 0 and done.stdout.count("several-") == 2, done
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("several-")]
+    assert [line.split()[0] for line in lines] == ["image", "security"], lines
+    assert all(line.endswith(": deleted") for line in lines), lines
     assert "several" not in openstack.run("list", "openstack", cloud="maria").stdout
 
 
