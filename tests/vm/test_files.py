@@ -144,7 +144,7 @@ def test_a_disk_that_falls_silent_is_an_error_and_the_machine_goes_on(elf, disk,
         errors = "110" if kind == "littlefs" else "[05]"
         assert re.search(rf"write {errors} late\nticks True\nagain {errors} soon\n", guest.text)
         assert guest.text.count("disk0: no answer: files fail until there is one") == 1
-        guest.monitor.human('qemu-io d0 "remove_break A"')
+        guest.monitor.human('qemu-io d0 "resume A"')
         guest.wait_for("files stopped", 20)
         assert guest.text.count("disk0: it answers again") == 1
         assert "later 0 soon\n" in guest.text
@@ -281,3 +281,9 @@ def test_what_cannot_be_mounted_has_a_name(elf, disk, make, said):
             guest.wait_for(f"disk0: {said}: not mounted", 20)
             guest.wait_for("no disk is mounted there", 20)
     assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_is_not_moved_into_itself(elf, disk, kind):
+    text = run(elf, disk, f"mount=disk0:/:{kind}:format work=swallowed")
+    assert re.search(r"(moved (1|13|22) soon\n){3}moved 0 soon\nthere \['kept'\]\n", text), text

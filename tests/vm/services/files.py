@@ -133,7 +133,7 @@ def silent(machine):
     if machine.settings.get("end"):
         return  # silent to the end
     print("speak")
-    while attempt("", lambda: os.stat("count"), machine):
+    while attempt("", lambda: open("more", "w").close(), machine):
         machine.loop.block(100)
     attempt("later", lambda: open("other", "w").close(), machine)
     attempt("close", file.close, machine)
@@ -166,6 +166,15 @@ def names(machine):
         file.write("by the guest")
     with open("/a folder/A NAME that is long.text") as file:
         print(file.read())
+
+
+def swallowed(machine):
+    """A folder that is moved into itself."""
+    os.mkdir("d")
+    open("d/kept", "w").close()
+    for old, new in (("d", "d/e"), ("/d", "d/e"), ("d/", "/d/e/"), ("d", "de")):
+        attempt("moved", lambda old=old, new=new: os.rename(old, new), machine)
+    print("there", os.listdir("de"))
 
 
 def shown(machine):
