@@ -126,6 +126,34 @@ def test_behind_two_bridges(image, network, command_line):
         pass
 
 
+def test_behind_a_switch(image, network):
+    """PCI Express: root port, upstream port, downstream port."""
+    switch = """-device pcie-root-port,id=root,chassis=1 -device x3130-upstream,id=up,bus=root
+        -device xio3130-downstream,id=one,bus=up,chassis=2,slot=1
+        -device xio3130-downstream,id=two,bus=up,chassis=2,slot=2"""
+    with serving(image, network, machine="q35", devices=switch, nic_options="bus=two"):
+        pass
+
+
+def test_other_processors_stay_parked(image, network):
+    with serving(image, network, extra=("-smp", "4")):
+        pass
+
+
+@pytest.mark.parametrize("machine", ["pc", "q35"])
+def test_what_is_plugged_in_or_is_to_be_pulled_does_not_disturb(image, network, machine):
+    """Hot plug is left out: a new device is for the next start, an old one stays where it is."""
+    port = "-device pcie-root-port,id=port1,chassis=3" * (machine == "q35")
+    with serving(image, network, machine=machine, devices=port, nic_options="id=old") as guest:
+        ask = guest.monitor.execute
+        ask("netdev_add", type="user", id="net1")
+        where = {"bus": "port1"} if port else {}
+        ask("device_add", driver="virtio-net-pci", netdev="net1", id="new", romfile="", **where)
+        if machine == "pc":  # on q35 it is part of the chipset
+            ask("device_del", id="old")
+        assert load.pings(network.namespace, ADDRESS, 1000, 20, 10) == 20
+
+
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_only_legacy(image, network, machine):
     with serving(image, network, machine=machine, virtio="legacy") as guest:
