@@ -9,7 +9,6 @@
 //
 // The long ways are functions of their own, so that the short ones save no registers.
 #include "native.h"
-#include "py/cstack.h"
 #include "py/objarray.h"
 #include "py/objfun.h"
 #include "py/objlist.h"
@@ -165,9 +164,15 @@ mp_obj_t native_int_to_obj(mp_int_t value) {
     return mp_obj_new_int(value);
 }
 
+// The caller's arguments are on its stack: they say how deep it is.  (Those of a generator are not,
+// and take the long way, which looks itself.)
+static inline bool deep(const mp_obj_t *arguments) {
+    size_t used = (size_t)(MP_STATE_THREAD(stack_top) - (char *)(uintptr_t)arguments);
+    return used >= MP_STATE_THREAD(stack_limit);
+}
+
 static inline mp_obj_t call(mp_obj_t function, size_t count, const mp_obj_t *arguments) {
-    if (mp_obj_is_exact_type(function, &mp_type_fun_viper) &&
-        mp_cstack_usage() < MP_STATE_THREAD(stack_limit)) {
+    if (mp_obj_is_exact_type(function, &mp_type_fun_viper) && !deep(arguments)) {
         mp_obj_fun_bc_t *viper = MP_OBJ_TO_PTR(function);
         mp_call_fun_t code = (mp_call_fun_t)(uintptr_t)viper->bytecode;
         return code(function, count, 0, arguments);
