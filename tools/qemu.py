@@ -80,6 +80,8 @@ def find_tap(options):
 def check_drives(files):
     """Refuse those that --drive names and that are no files."""
     for file in files:
+        if Path(file).is_dir():
+            raise UserError(f"--drive {file}: a folder; it takes a file, the disk's content")
         if not Path(file).is_file():
             hint = f"`truncate -s 64M {file}` makes an empty disk"
             raise UserError(f"--drive {file}: there is no such file; {hint}")
