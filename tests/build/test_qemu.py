@@ -65,7 +65,7 @@ def test_sizes_that_cannot_be_meant(text):
 def test_drives(tmp_path):
     disk, cd = tmp_path / "a,b.img", tmp_path / "c.ISO"
     with pytest.raises(UserError, match="a folder; it takes a file"):
-        drives([str(tmp_path)], "pc")
+        qemu.drives([str(tmp_path)], "pc")
     with pytest.raises(UserError, match=r"there is no such file; `truncate -s 64M .*` makes"):
         qemu.drives([str(disk)], "pc")
     disk.touch()
