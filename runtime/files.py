@@ -21,12 +21,16 @@ Neighbours: blocks.py; MicroPython's vfs, which knows FAT (oofatfs) and littlefs
 
 import sys
 
-import metal
 import vfs
 from micropython import const
 
 from runtime.blocks import Blocks, stranger
 from runtime.disk import rouse
+
+try:
+    from metal import files as opened
+except ImportError:
+    opened = list  # a process of Linux
 
 KINDS = {"littlefs": "VfsLfs2", "fat": "VfsFat"}
 WORDS = ("littlefs", "fat", "format", "ro", "poll")
@@ -93,7 +97,7 @@ def attempt(machine, disk, place, words, quiet=False):
 
 def close():
     """The machine ends: files that nobody has closed are."""
-    for file in metal.files():
+    for file in opened():
         try:
             file.close()
         except OSError as error:
