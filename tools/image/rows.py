@@ -23,9 +23,11 @@ ENTRY = re.compile(r'^QDEF[01]\(\w+, \d+, \d+, "(.*)"\)$', re.MULTILINE)
 SHT_PROGBITS, SHT_REL = 1, 9
 ROW, RELOCATION = struct.Struct("<II"), struct.Struct("<II")
 QSTR_TAG, TAGS, ZERO = 2, 7, 1  # of objects: an interned string; the small integer 0
-# py/: mp_load_method and others with a name of their own (yield from, streams, dict.update, ...).
-FROM_C = {"append", "close", "ioctl", "keys", "main", "read", "readinto", "remove", "send"}
-FROM_C |= {"setblocking", "throw", "write"}
+# What py/ and extmod/ ask for by name (yield from, streams, dict.update, os for its disk).
+FROM_C = {"append", "chdir", "close", "count", "getcwd", "ilistdir", "ioctl", "irq", "keys", "main"}
+FROM_C |= {"mkdir", "mount", "open", "read", "readblocks", "readinto", "remove", "rename", "rmdir"}
+FROM_C |= {"send", "setblocking", "stat", "statvfs", "sync", "throw", "umount", "value", "write"}
+FROM_C |= {"writeblocks"}
 
 
 def names_of(header):
