@@ -74,11 +74,13 @@ class Watchdog:
     def arm(self, ms):
         """It acts when `feed` has not been called for so long; 0: never."""
         self.ms = ms
+        self.function.write8(SWITCH, 0)  # or it might act on what is written next
         for timer in (TIMER_1, TIMER_2):
             self.unlock()
             store32(self.base + timer, max(ms * TICKS // 1000, 1))
         self.feed()
-        self.function.write8(SWITCH, ENABLE if ms else 0)
+        if ms:
+            self.function.write8(SWITCH, ENABLE)
         self.log.info("watchdog: armed, %d ms", ms)
 
     def turn(self):

@@ -106,6 +106,21 @@ def test_a_setting_that_comes_after_the_device_was_found(bench):
     assert device.strange == 0
 
 
+def test_it_never_runs_with_the_time_of_a_watchdog_that_is_switched_off(bench):
+    guest, device, function = bench()
+    seen, store = [], device.store
+
+    def watched(offset, size, value):
+        store(offset, size, value)
+        if function.load(0x68, 1):
+            seen.append(device.timers[0])
+
+    device.store = watched
+    guest.settings["watchdog"] = "0"
+    watchdog.choose(guest)
+    assert set(seen) <= {30 * 512}, "or it bites at once"
+
+
 def test_registers_out_of_reach_are_said(bench):
     _, _, function = bench(watchdog="0")
     watchdog.watchdog = None
