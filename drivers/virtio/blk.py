@@ -135,8 +135,7 @@ class VirtioBlk(Disk, device.Driver):
         self.post = queue.post  # bound once, as is what else a request calls
         self.length = len
         self.kept = [None] * (2 * queue.count)  # of each slot the buffer and `done`
-        self.waiting = []
-        self.alive = True
+        self.waiting, self.alive = [], True
         self.cells = bytearray(4 * _CELLS)
         self.counters = machine.counters.add(Counters(name, COUNTS, (), self.cells))
         machine.counters.add(queue.counters)
@@ -215,10 +214,10 @@ class VirtioBlk(Disk, device.Driver):
         """Printable characters of what the device says; asked when somebody wants to know."""
         if self.said is None:
             buffer = bytearray(ID_BYTES)
+            before = self.status
             failed = self.wait(lambda done: self.begin(_GET_ID, 0, buffer, done), PATIENCE_MS)
-            self.status = self.status or (0,)  # it may answer all other questions
-            kept = [chr(byte) for byte in buffer if 32 < byte < 127]
-            self.said = "" if failed else "".join(kept)
+            self.status = before  # it may answer all other questions
+            self.said = "".join([chr(byte) for byte in buffer if 32 < byte < 127 and not failed])
         return self.said
 
     # Requests.
@@ -352,12 +351,14 @@ class VirtioBlk(Disk, device.Driver):
         self.counters.count(_WAITED)
 
     def next(self):
-        request = self.waiting.pop(0)
-        self.put(_QUEUED, len(self.waiting))
-        try:
-            self.begin(*request)
-        except (OSError, ValueError):
-            request[3](_EIO, request[2])  # the disk has shrunk meanwhile
+        while self.waiting:
+            request = self.waiting.pop(0)
+            self.put(_QUEUED, len(self.waiting))
+            try:
+                self.begin(*request)
+                return
+            except (OSError, ValueError):
+                request[3](_EIO, request[2])  # the disk has shrunk meanwhile
 
     def busy(self):
         return self.queue.count - self.queue.free() + len(self.waiting)

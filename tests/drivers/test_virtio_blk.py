@@ -438,6 +438,21 @@ def test_what_waits_for_a_disk_that_shrinks_is_an_error():
     assert [status for status, _ in bench.ends] == [errno.EIO] * 2
 
 
+def test_all_that_waits_for_a_disk_that_shrinks_has_an_end():
+    """Also if nothing is under way any more that could bring the next one forward."""
+    bench = Bench(automatic=False)
+    slots = bench.disk.queue.count
+    for sector in range(3 * slots):
+        bench.disk.read(40 if sector >= slots else 0, bytearray(512), bench.done)
+    bench.run()
+    bench.device.resize(16)
+    bench.run()
+    bench.serve_all()
+    statuses = [status for status, _ in bench.ends]
+    assert sorted(statuses) == [0] * slots + [errno.EIO] * 2 * slots
+    assert not bench.disk.busy()
+
+
 def test_stopping_waits_for_what_is_under_way_and_flushes():
     bench = Bench(automatic=False)
     bench.disk.write(0, b"w" * 512, bench.done)
@@ -486,6 +501,15 @@ def test_a_device_that_does_not_tell_its_serial_number_is_a_disk():
     assert bench.disk.serial == ""
     bench.device.automatic = True
     assert bench.disk.fetch(0, 1) == bytes(512)
+
+
+def test_a_disk_that_owes_an_answer_still_does_after_it_was_asked_for_its_serial_number():
+    bench = Bench(automatic=False)
+    for _ in range(2):
+        with pytest.raises(OSError):
+            bench.disk.fetch(0, 1)
+        sent = bench.disk.queue.counters["sent"]
+        assert bench.disk.serial == "" and sent == 1, "it is not asked another"
 
 
 @pytest.mark.parametrize(
