@@ -7,7 +7,7 @@ control queues), and for buffers that wait for the device to have something to s
     queue.attach(transport)             before DRIVER_OK, also after a reset of the device
     channel = Channel(transport, line, changed, queue, ...)        what machine.loop.add takes
 
-    slot = queue.take()                 a free slot, -1: all are under way
+    slot = queue.take()                 one of queue.free() slots, -1: all are under way
     queue.piece(slot, i, address, length, WRITE or 0)       buffer i of the chain (WRITE: for the
                                         device to write; these come last); i < pieces
     queue.data(slot, i, buffer, WRITE or 0)     the same for an object with a buffer
@@ -19,7 +19,7 @@ control queues), and for buffers that wait for the device to have something to s
     queue.wait(slot, patience) -> bool  for set-up: ring, poll until the slot is answered and `done`
                                         was called; False: `patience` ms did not do
     queue.lost()                        after a reset: done(slot, -1) for all that were under way
-    queue.free()                        how many slots there are to take
+
 `done` may be called before anything that runs later, never within `send`; it may send, block, wait.
 Who sends keeps the buffers alive.  Allocates nothing but the object for an address above 1 GiB.
 A slot has the same descriptors for ever: with INDIRECT a table of its own, and one descriptor of
