@@ -78,7 +78,7 @@ class Instance:
         """Bytes of fw_cfg; b"" if there are none."""
         try:
             return fw_cfg.read(*self.items.get(name, (0, 0)))
-        except ValueError as error:
+        except (ValueError, MemoryError) as error:
             log.warning("instance: fw_cfg: %s: %s", name, error)
             return b""
 

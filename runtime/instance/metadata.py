@@ -42,6 +42,7 @@ OPENSTACK = "/openstack/latest/"
 EC2 = "/latest/"
 TOKEN = EC2 + "api/token"
 TOKEN_HEAD = "X-aws-ec2-metadata-token-ttl-seconds: 300\r\nContent-Length: 0\r\n"
+LONGEST_TOKEN = 1024  # Amazon's has 56 characters
 UNAUTHORIZED = 401
 ID = "/latest/meta-data/instance-id"
 FACTS = {
@@ -190,7 +191,7 @@ class Visit:
         if self.status == UNAUTHORIZED:
             # IMDSv2: a token first, which goes with each question.
             token = plain(self.more(TOKEN, method="PUT", head=TOKEN_HEAD))
-            if token and userdata.is_name(token, "-_=+/."):
+            if 0 < len(token) <= LONGEST_TOKEN and userdata.is_name(token, "-_=+/."):
                 self.head = f"X-aws-ec2-metadata-token: {token}\r\n"
                 found = self.get(ID)
         if found is None:

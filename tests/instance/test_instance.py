@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.instance import begin, find
+from runtime.platform import fw_cfg
 from runtime.settings import Settings
 from tests.instance.disks import META, NETWORK, UUID, Disk, drive, iso, nocloud
 from tests.instance.test_platform import WHERE, FwCfg, entry2, system
@@ -181,6 +182,20 @@ def test_a_part_of_fw_cfg_that_cannot_be_read_leaves_the_others():
     assert machine.settings.get("a") == "b"
     with pytest.raises(ValueError, match="too many"):
         machine.instance.file("zone")
+
+
+def test_a_part_of_fw_cfg_that_memory_does_not_do_for_is_left_out(monkeypatch):
+    read = fw_cfg.read
+
+    def poor(selector, size):
+        if size > 1000:
+            raise MemoryError("memory allocation failed")
+        return read(selector, size)
+
+    monkeypatch.setattr(fw_cfg, "read", poor)
+    machine = Machine(files={"user-data": bytes(2000), "settings": b"a=b"})
+    assert "fw_cfg: user-data: memory allocation failed" in machine.text
+    assert machine.settings.get("a") == "b"
 
 
 @pytest.mark.parametrize("policy", ["", "later", "exits", "Halt"])

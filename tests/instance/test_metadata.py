@@ -197,7 +197,7 @@ def test_imdsv1_is_not_asked_for_a_token():
     assert source.meta["uuid"] == "i-1" and not [path for path in scene.asked if "token" in path]
 
 
-@pytest.mark.parametrize("token", [b"", b"a\r\nEvil: b", b"\xff\xfe", b"a b"])
+@pytest.mark.parametrize("token", [b"", b"a\r\nEvil: b", b"\xff\xfe", b"a b", b"a" * 5000])
 def test_a_token_that_is_none_is_not_repeated(token):
     documents = ec2()
     documents["/latest/api/token"] = (200, "", token)
