@@ -41,7 +41,7 @@ def mount(machine):
     """Do what the setting says, or what is meant without it."""
     # Imports look for no files: everything is frozen, and a disk is slow and not ours.
     sys.path[:] = [place for place in sys.path if place.startswith(".frozen")]
-    machine.ends.append(close)
+    machine.ends.insert(0, close)  # others may write until then, or hold writes (the agent)
     wanted = machine.settings.get("mount", "")
     if wanted == "no":
         return
