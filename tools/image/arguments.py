@@ -30,6 +30,10 @@ def asked(trees):
                     stored[kind].add(_word(node))
                 if kind is ast.Attribute:
                     found.update({node.attr} & ASKED)
+            elif kind is ast.arg:
+                stored[ast.Name].add(node.arg)
+            elif kind is ast.alias and node.asname:
+                stored[ast.Name].add(node.asname)
             elif kind is ast.Constant:
                 if type(node.value) is str:
                     found.update({node.value} & ASKED)
