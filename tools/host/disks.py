@@ -1,7 +1,7 @@
 """--drive for a service in a Linux process: files as machine.disks, and their file systems.
 
     disks.attach(machine, ["/data.img", "/cd.iso"])     disk0, disk1
-    disks.mount(machine, load)                          as runtime/files.py does it in the machine
+    disks.mount(machine)                                as runtime/files.py does it in the machine
 
 A file is a disk with blocks of 512 bytes, an .iso one that is read only with blocks of 2,048.
 Requests are done at once, and answered by the loop, as runtime/disk.py says.
