@@ -253,6 +253,7 @@ class VirtioBlk(Disk, device.Driver):
         if free < 0:
             self.queue_up(kind, sector, buffer, done)
             return
+        data = ptr8(buffer)
         queue[_FREE] = free
         slot = queue[_STACK + free]
         kept = self.kept
@@ -268,7 +269,6 @@ class VirtioBlk(Disk, device.Driver):
         descriptor = ptr32(cells[_TABLES] + (slot << 6))
         if length:
             pieces = 3
-            data = ptr8(buffer)
             flags = _DEVICE_READS
             if kind & 7 == 0:  # _READ, _GET_ID
                 flags = _DEVICE_WRITES

@@ -259,6 +259,14 @@ def test_what_cannot_be_right_raises_at_once(sector, length):
     assert bench.disk.busy() == 0
 
 
+def test_what_is_no_buffer_raises_and_takes_no_slot():
+    bench = Bench()
+    for _ in range(2 * bench.disk.queue.count):
+        with pytest.raises(TypeError):
+            bench.disk.read(0, [0] * 512, bench.done)
+    assert not bench.disk.busy()
+
+
 def test_blocks_of_4096_bytes():
     bench = Bench(block_size=4096)
     assert bench.disk.block_size == 4096
