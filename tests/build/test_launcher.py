@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.images import untimed
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = ROOT / "importos"
 
 
 def run(*words, launcher=LAUNCHER, **more):
-    return subprocess.run(
-        [launcher, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, **more
-    )
+    with untimed():  # most of them build
+        return subprocess.run(
+            [launcher, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            **more,
+        )
 
 
 def one_line(done, status=1):
