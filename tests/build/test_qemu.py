@@ -125,9 +125,18 @@ def forever():
 """
 
 
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """The folder of services that do not come to an end."""
+    folder = tmp_path_factory.mktemp("busy")
+    (folder / "computes.py").write_text(COMPUTES)
+    (folder / "stubborn.py").write_text(STUBBORN)
+    return folder
+
+
 @pytest.fixture
-def started(image, tmp_path):
-    """started("echo") -> `./importos run` on a terminal of its own, and what it printed."""
+def started(image):
+    """started("echo", b"DHCP") -> `./importos run`, and a terminal of its own after this word."""
     running = []
 
     def start(service, marker, *words, port=None):
@@ -187,10 +196,8 @@ def test_a_machine_with_a_static_address_is_reached(started):
         assert peer.recv(100) == b"there?"
 
 
-def test_a_machine_that_does_not_listen_is_ended(started, tmp_path):
-    path = tmp_path / "stubborn.py"
-    path.write_text(STUBBORN)
-    process, terminal = started(str(path), b"busy")
+def test_a_machine_that_does_not_listen_is_ended(started, busy):
+    process, terminal = started(str(busy / "stubborn.py"), b"busy")
     begin = time.monotonic()
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
@@ -198,19 +205,15 @@ def test_a_machine_that_does_not_listen_is_ended(started, tmp_path):
     assert b"the machine does not stop" in rest(terminal)
 
 
-def test_a_machine_that_computes_ends_itself(started, tmp_path):
-    path = tmp_path / "computes.py"
-    path.write_text(COMPUTES)
-    process, terminal = started(str(path), b"busy")
+def test_a_machine_that_computes_ends_itself(started, busy):
+    process, terminal = started(str(busy / "computes.py"), b"busy")
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(60) == 0
     assert b"stopped" in rest(terminal)
 
 
-def test_a_second_interrupt_does_not_wait(started, tmp_path):
-    path = tmp_path / "stubborn.py"
-    path.write_text(STUBBORN)
-    process, _ = started(str(path), b"busy")
+def test_a_second_interrupt_does_not_wait(started, busy):
+    process, _ = started(str(busy / "stubborn.py"), b"busy")
     for _ in range(2):
         os.kill(process.pid, signal.SIGINT)
         time.sleep(0.2)
