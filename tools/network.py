@@ -72,7 +72,6 @@ OTHERS = {
     "virtio": _one_of("modern", "legacy"),
     "msix": _one_of("yes", "no"),
     "metadata": _one_of("yes", "no"),
-    "panic": _one_of("reset", "exit", "halt"),
 }
 
 
