@@ -113,8 +113,10 @@ static size_t line_in(struct search *search, const byte *function) {
             if (entry.over) {
                 return 0;
             }
-            line = search->base += entry.lines;
-            advance(search, &entry);
+            do {
+                line = search->base += entry.lines;
+                advance(search, &entry);
+            } while (entry.counted && entry.awaited == 0);
         } else if (after_end) {
             entry.passed++;
         }

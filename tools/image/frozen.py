@@ -19,6 +19,9 @@ says so.
     6 to 4    how many ends of statements are passed before; 7: two bytes say how many instructions
     3 to 0    lines since the last one that began anywhere; 15: two bytes say how many, signed
 
+What is too much for two bytes is told by several entries: the first after as many instructions as
+can be counted, or more after none, for which no instruction is passed.
+
 Arguments that no caller names (arguments.py) have the file's name, and the last of them none.
 Neighbours: slots.py, which orders the names of modules; rows.py.
 Left out: native code, whose exceptions have the line of the bytecode that called it.
@@ -41,6 +44,7 @@ ENDS = (
 MAKERS = ("MAKE_FUNCTION", "MAKE_FUNCTION_DEFARGS", "MAKE_CLOSURE", "MAKE_CLOSURE_DEFARGS")
 NAMELESS = 0  # of an argument: the name of the file, always the first of a module
 COUNTED, FAR = 7, 15  # in an entry: instructions instead of statements; a number of its own
+STEPS, AWAY = 0xFFFF, 0x7FFF  # as many instructions, and lines, as there can be in an entry
 
 
 def load(path):
@@ -97,9 +101,9 @@ class Lines:
             while lines and lines[0][0] <= at - start:
                 now = lines.pop(0)[1]
             over = at == len(data)
-            if over or now != line:
+            if over or now != line or steps == STEPS:
                 delta = 0 if over else now - self.base
-                self.entries[place] = self._entry(over, after_end, passed, steps, delta)
+                self.entries[place] = self._entries(over, after_end, passed, steps, delta)
                 if over:
                     return
                 line = self.base = now
@@ -119,6 +123,12 @@ class Lines:
     def _reserve(self):
         self.entries.append(b"")
         return len(self.entries) - 1
+
+    @classmethod
+    def _entries(cls, over, after_end, passed, steps, delta):
+        near = max(-AWAY, min(delta, AWAY))
+        entry = cls._entry(over, after_end, passed, steps, near)
+        return entry if near == delta else entry + cls._entries(over, False, 0, 0, delta - near)
 
     @staticmethod
     def _entry(over, after_end, passed, steps, delta):

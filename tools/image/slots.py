@@ -7,13 +7,14 @@ first use: `self.log` is other bytes in each module.  Names that many modules ha
 each at the place that is free in most of them, so that bytecode and tables of modules are alike for
 a compressor.  It is a colouring of a graph, done greedily.
 
-What stays: entry 0 (the file), names on either side of 128, where numbers become longer, and those
-that native code loads, since it has their place in its instructions.
+What stays: entry 0 (the file), names on either side of 128, where numbers become longer, those that
+native code loads, since it has their place in its instructions, and tables of many names.
 """
 
 import collections
 import re
 
+MANY = 1000  # choosing places takes time with their square
 ONE_BYTE = 128  # numbers below this are one byte of bytecode
 LOAD_16 = re.compile(rb"(?=\x0f\xb7(.)(....))", re.DOTALL)  # movzx r32, word [r32 + displacement]
 EDI = 7  # the register of the table: REG_QSTR_TABLE in py/emitnative.c
@@ -27,7 +28,7 @@ def arrange(tool, modules):
 
 def choose(tool, modules):
     """For each module {place of a name: its new place}."""
-    places = [{i: i for i in {0} | loaded_by_native(tool, module)} for module in modules]
+    places = [{i: i for i in staying(tool, module)} for module in modules]
     free = [set(range(len(m.qstr_table))) - set(p) for m, p in zip(modules, places, strict=True)]
     found, fixed = collections.defaultdict(list), collections.defaultdict(collections.Counter)
     for number, module in enumerate(modules):
@@ -50,6 +51,11 @@ def choose(tool, modules):
                     free[number].remove(best)
                     left.remove((number, i))
     return places
+
+
+def staying(tool, module):
+    many = len(module.qstr_table) > MANY
+    return range(len(module.qstr_table)) if many else {0} | loaded_by_native(tool, module)
 
 
 def loaded_by_native(tool, module):
