@@ -198,13 +198,23 @@ def test_modules_of_others_stay_as_they_are_and_keep_what_they_name():
     assert names(result.texts["system"]) == {"used"}
 
 
-@pytest.mark.parametrize("code", ["getattr(m, name)", "setattr(m, name, 1)", "vars(m)", "dir(m)"])
+COMPUTES = ["getattr(m, name)", "setattr(m, name, 1)", "vars(m)", "dir(m)", "m.__dict__"]
+COMPUTES += ["g = getattr", "map(getattr, m, name)", "builtins.hasattr(m, name)"]
+COMPUTES += ["from builtins import getattr as g", "dir = dir(m)"]
+
+
+@pytest.mark.parametrize("code", COMPUTES)
 def test_who_computes_names_keeps_everything(code):
     result = shaken(
         their_service=f"def start(m, name):\n    {code}\n", system="def other(): pass\n"
     )
     assert names(result.texts["system"]) == {"other"}
     assert result.computes == "their_service:2"
+
+
+@pytest.mark.parametrize("code", ["getattr(m, 'x')", "dir = m; m(dir)", "def f(vars): m(vars)"])
+def test_who_names_constants_or_uses_their_words_computes_nothing(code):
+    assert shaken(their_service=f"def start(m):\n    {code}\n").computes == ""
 
 
 def test_two_statements_on_a_line_are_left():
@@ -260,6 +270,8 @@ def test_arguments_keep_the_names_that_somebody_gives():
     assert asked("def main(a):\n  x.main(**{})\n  x.main = 1") == {"a", "size"}
     assert asked("def main(a): pass\ndef b(main): main(**{})\n") == {"a", "size", "main"}
     assert asked("import x as main\ndef main(a): main(**{})\n") == {"a", "size"}
+    assert asked("def main(a): main(**{})\ndef f(main): main(**{})\n") == {"a", "main", "size"}
+    assert asked("def main(a): main(**{})\nfrom x import y as main\n") == {"a", "size"}
     assert asked("def main(c): return c.__qualname__\n") == {"__qualname__"}
     assert asked("getattr(main, '__module__')\n") == {"__module__"}
     assert asked("builtins.__import__ = len\n") == {"__import__"}

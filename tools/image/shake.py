@@ -44,6 +44,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 INSPECTORS = frozenset(("dir", "eval", "exec", "globals", "locals", "vars"))
 DYNAMIC = frozenset(("delattr", "getattr", "hasattr", "setattr"))
+COMPUTING = INSPECTORS | DYNAMIC
 
 
 @dataclass(frozen=True)
@@ -119,12 +120,27 @@ def shake(modules, roots):
 
 
 def _computes(tree):
-    """The line where names are computed, "" if nowhere."""
+    """The line where names are computed, "" if nowhere: `getattr` and such that get another name
+    than a constant, or become an object that may be called elsewhere.
+    """
+    fine, own = set(), set()
     for node in ast.walk(tree):
         match node:
-            case ast.Call(ast.Name(name), [_, ast.Constant(str()), *_]) if name in DYNAMIC:
-                pass
-            case ast.Call(ast.Name(name)) if name in DYNAMIC or name in INSPECTORS:
+            case ast.arg(name) | ast.Name(name, ast.Store()):
+                own.add(name)  # `dir` is a word for folders, too
+            case ast.Call(ast.Name(name) as called, [_, ast.Constant(str()), *_]) if (
+                name in DYNAMIC
+            ):
+                fine.add(called)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(ast.Name(name) as called) if name in COMPUTING and called not in fine:
+                return str(node.lineno)
+            case ast.Name(name) if name in COMPUTING - own and node not in fine:
+                return str(node.lineno)
+            case ast.Attribute(ast.Name("builtins"), name) if name in COMPUTING:
+                return str(node.lineno)
+            case ast.ImportFrom("builtins", names) if COMPUTING & {alias.name for alias in names}:
                 return str(node.lineno)
             case ast.Attribute(_, "__dict__"):
                 return str(node.lineno)
