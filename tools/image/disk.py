@@ -31,7 +31,7 @@ BOUNCE = 0x10000
 CALL, JUMP = 0xE8, 0xE9
 DEFLATE, LZMA = 1, 2  # what a loader unpacks
 PROPERTIES = {"id": lzma.FILTER_LZMA1, "preset": 9, "lc": 3, "lp": 0, "pb": 0}
-# Matches of two bytes are found as well, and long ones taken at once: docs/build.md has the figures.
+# Matches of two bytes are found as well, long ones taken at once: docs/build.md has the figures.
 PROPERTIES |= {"mode": lzma.MODE_NORMAL, "mf": lzma.MF_BT2, "nice_len": 128, "depth": 0}
 
 # Interned strings, and what comes before the pointers of a pool: entries, hashes, lengths.
