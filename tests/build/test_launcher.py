@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import untimed
+from tests.support.images import sources, untimed
+from tools.errors import UserError
+from tools.image import closure, needs
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCHER = ROOT / "importos"
@@ -91,8 +93,16 @@ def test_options_of_a_machine_are_checked_before_the_build(tmp_path):
         assert words[0] in one_line(run("run", "web.py", *words, cwd=tmp_path))
 
 
-def test_a_setting_that_nothing_reads(tmp_path):
+def test_a_setting_that_nothing_reads():
     assert "nothing in this image reads it" in one_line(run("build", "echo", "--set", "addr=1"))
+
+
+@pytest.fixture(scope="module")
+def read_by_echo():
+    """A service on the network, and what it imports: that says which settings are read."""
+    service = closure.find_service("echo", ROOT)
+    generated = {"image": needs.read(service, ROOT, []).skeleton()}
+    return service, closure.follow(service, ROOT, sources(), generated)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +117,11 @@ def test_a_setting_that_nothing_reads(tmp_path):
         ("log=loud", "must be one of error, warning, info, debug"),
     ],
 )
-def test_a_setting_that_the_network_would_not_understand(setting, reason):
-    message = one_line(run("build", "echo", "--set", setting))
-    assert message.startswith(f"importos: setting {setting}: ") and reason in message
+def test_a_setting_that_the_network_would_not_understand(read_by_echo, setting, reason):
+    service, imports = read_by_echo
+    with pytest.raises(UserError) as raised:
+        needs.read(service, ROOT, [setting]).check_settings(imports)
+    assert str(raised.value).startswith(f"setting {setting}: ") and reason in str(raised.value)
 
 
 def test_a_service_without_start(tmp_path):
