@@ -52,14 +52,15 @@ def groups(text):
 
 def parse_interface(text):
     """Address and prefix length from "10.0.0.2/24"."""
-    address, slash, length = text.partition("/")
-    most = 128 if ":" in address else 32
-    if not slash:
+    parts = text.split("/", 1)
+    most = 128 if ":" in parts[0] else 32
+    if len(parts) == 1:
         example = f"{text}/64" if most == 128 else f"{text}/24"
         raise ValueError(f"{text}: an interface address needs its prefix length: {example}")
+    length = parts[1]
     if not length.isdigit() or not 0 < int(length) <= most:
         raise ValueError(f"{text}: a prefix length is between 1 and {most}")
-    return parse(address), int(length)
+    return parse(parts[0]), int(length)
 
 
 def text(address):

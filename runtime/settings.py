@@ -16,9 +16,9 @@ def parse(command_line):
     """The words of a command line as a dict."""
     words = {}
     for word in command_line.split():
-        key, equals, value = word.partition("=")
-        if equals:
-            words[key] = value
+        pair = word.split("=", 1)
+        if len(pair) == 2:
+            words[pair[0]] = pair[1]
         elif "/" not in word and "." not in word:
             words[word] = True
     return words
