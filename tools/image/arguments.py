@@ -41,10 +41,6 @@ def asked(trees):
                 # Their defaults are found by name.
                 found |= {argument.arg for argument in node.args.kwonlyargs}
                 arguments.setdefault(getattr(node, "name", "lambda"), set()).update(_names(node))
-            elif kind is ast.arg:
-                stored[ast.Name].add(node.arg)
-            elif kind is ast.alias:
-                stored[ast.Name].add(node.asname)
             elif kind is ast.ClassDef:
                 makers = [c for c in node.body if getattr(c, "name", "") == "__init__"]
                 for maker in makers:
