@@ -19,6 +19,7 @@ from tools.image.formats import container, identity, iso, virtual
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OVMF = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+FIRMWARE = 100  # seconds; interpreted UEFI takes 20 of them on a busy machine
 GREETING = "Hello from ImportOS."
 MADE = [name for name, form in formats.FORMATS.items() if form.module]
 VIRTUAL = [name for name, form in formats.FORMATS.items() if form.module == "virtual"]
@@ -72,7 +73,7 @@ def test_the_cd_for_both_firmwares_boots_by_bios(hello):
 @pytest.mark.parametrize("how", ["cd", "virtio-blk"])
 def test_the_cd_for_both_firmwares_boots_by_uefi(hello, how):
     with uefi(hello / "hello-efi.iso", how, machine="q35") as machine:
-        assert machine.wait(120) in (0, 1)  # switched off, or debug-exit
+        assert machine.wait(FIRMWARE) in (0, 1)  # switched off, or debug-exit
         assert GREETING in machine.text and "started by multiboot" in machine.text
 
 
@@ -83,7 +84,7 @@ def test_the_disk_for_both_firmwares_boots_by_bios(hello, how):
 
 def test_the_disk_for_both_firmwares_boots_by_uefi(hello):
     with uefi(hello / "hello-efi.qcow2", machine="q35") as machine:
-        assert machine.wait(60) in (0, 1)  # switched off, or debug-exit
+        assert machine.wait(FIRMWARE) in (0, 1)  # switched off, or debug-exit
         assert GREETING in machine.text and "started by multiboot" in machine.text
 
 
@@ -94,14 +95,14 @@ def test_a_machine_serves_that_uefi_started(image, virtio):
     slot = {"machine": "q35", "root_port": True} if virtio == "modern" else {}
     nic = Slirp({})
     with uefi(folder / "echo-efi.img", virtio=virtio, nic=nic, **slot) as machine:
-        machine.wait_for("ready: echo 10.0.2.15", 60)
+        machine.wait_for("ready: echo 10.0.2.15", FIRMWARE)
 
 
 def test_command_lines_are_stored_in_every_kind(image):
     folder = image("hello", "--format", "iso,efi", "--append", "log=error panic=exit")
     assert boot(folder / "hello.iso", "cd") == GREETING + "\n"
     with uefi(folder / "hello-efi.img") as machine:
-        machine.wait(60)
+        machine.wait(FIRMWARE)
         assert "hello stopped" not in machine.text and GREETING in machine.text
 
 
