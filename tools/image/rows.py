@@ -19,7 +19,7 @@ import struct
 from tools.image.elf import Elf
 
 TABLE = re.compile(r"\.rodata\.\w*(?:locals_dict|_locals|globals)_table")
-ENTRY = re.compile(r'^QDEF[01]\(\w+, \d+, \d+, "(.*)"\)$', re.MULTILINE)
+ENTRY = re.compile(r'^QDEF([01])\(\w+, \d+, \d+, "(.*)"\)$', re.MULTILINE)
 SHT_PROGBITS, SHT_REL = 1, 9
 ROW, RELOCATION = struct.Struct("<II"), struct.Struct("<II")
 QSTR_TAG, TAGS, ZERO = 2, 7, 1  # of objects: an interned string; the small integer 0
@@ -31,8 +31,11 @@ FROM_C |= {"writeblocks"}
 
 
 def names_of(header):
-    """Interned strings of the port by number: the text of genhdr/qstrdefs.generated.h."""
-    return ENTRY.findall(header)
+    """Interned strings of the port by number: the text of genhdr/qstrdefs.generated.h.
+
+    Those of QDEF0 are counted first (py/qstr.h), wherever they stand.
+    """
+    return [name for _, name in sorted(ENTRY.findall(header), key=lambda entry: entry[0])]
 
 
 def without_rows(path, names, words):
