@@ -196,14 +196,21 @@ def contents(folder, name):
     return {path.name: path.read_bytes() for path in folder.glob(f"{name}*") if path.is_file()}
 
 
-def test_formats_made_twice_are_the_same(hello, tmp_path):
+def test_formats_made_twice_are_the_same(hello, tmp_path, monkeypatch):
+    """Later, by somebody whose files nobody else may read, in another time zone."""
     seen = []
-    for folder, pause in ("one", 0), ("the other", 2.1):
+    for folder, pause, umask, zone in ("one", 0, 0o022, "UTC"), ("the other", 2.1, 0o077, "UTC-6"):
         time.sleep(pause)  # clocks of whole seconds, and FAT's of two
+        monkeypatch.setenv("TZ", zone)
         (tmp_path / folder).mkdir()
-        for name in MADE:
-            targets = [tmp_path / folder / file for file in formats.FORMATS[name].files("hello")]
-            formats.make(name, hello / "hello.elf", hello / "hello.img", targets, "")
+        before = os.umask(umask)
+        try:
+            for name in MADE:
+                files = formats.FORMATS[name].files("hello")
+                targets = [tmp_path / folder / file for file in files]
+                formats.make(name, hello / "hello.elf", hello / "hello.img", targets, "")
+        finally:
+            os.umask(before)
         seen.append(contents(tmp_path / folder, "hello"))
     assert [name for name in seen[0] if seen[0][name] != seen[1][name]] == []
     assert len(seen[0]) > len(MADE)

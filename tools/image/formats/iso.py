@@ -45,6 +45,7 @@ def write(raw, target, esp=None):
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / NAME
         file.write_bytes(image)
+        file.chmod(0o644)  # Rock Ridge says it, and a umask would
         for path in (file, Path(folder)):
             os.utime(path, (identity.DATE.timestamp(),) * 2)
         Path(target).unlink(missing_ok=True)  # xorriso would add to it
