@@ -81,12 +81,12 @@ class Running:
         made.connect(("127.0.0.1", self.ports[f"udp:{port}"]))
         return made
 
-    def stop(self):
-        """Ctrl-C, as on a terminal; returns the status."""
+    def stop(self, number=signal.SIGINT):
+        """Ctrl-C, as on a terminal, or a signal to what was started; returns the status."""
         if self.child.stdout.closed:
             return self.child.returncode
         if self.child.poll() is None:
-            os.killpg(self.child.pid, signal.SIGINT)
+            (os.killpg if number == signal.SIGINT else os.kill)(self.child.pid, number)
         try:
             status = self.child.wait(20)
         except subprocess.TimeoutExpired:

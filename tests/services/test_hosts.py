@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -90,6 +91,19 @@ def test_ctrl_c_stops_it_in_order(hosted):
     running = hosted("hello_web", "tcp:80")
     curl(running.url())
     assert running.stop() in (0, 130)
+    assert not [line for line in running.lines if "Traceback" in line], running.lines
+
+
+@on("kernel-cpython", "kernel-micropython", "tap-cpython", "tap-micropython")
+def test_what_a_script_started_is_stopped_by_a_signal(hosted):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `./importos run ... &` has it
+    try:
+        running = hosted("hello_web", "tcp:80")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    curl(running.url())
+    assert running.stop(signal.SIGTERM) == 0
+    assert [line for line in running.lines if "interrupted" in line], running.lines
     assert not [line for line in running.lines if "Traceback" in line], running.lines
 
 

@@ -5,6 +5,7 @@ interpreter takes the place of this process, so that Ctrl-C reaches it.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def run(options):
     forwards = find_forwards(need.ports, options.forward)
     words = options.append.split()
     os.chdir(ROOT)
+    # A shell starts what ends with & with SIGINT ignored, and so would be the interpreter.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if options.tap:
         return namespace.run(start, ["image", *words], environment, forwards, options)
     for f in forwards:

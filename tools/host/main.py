@@ -35,6 +35,7 @@ def load(service):
 
 def main(where, what, service, *words):
     hostio.stack(STACK)
+    hostio.end_in_order()
     if where == "kernel":
         from tools.host import kernel
 

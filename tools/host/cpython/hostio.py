@@ -8,6 +8,7 @@ See tools/host/micropython/hostio.
 
 import contextlib
 import os
+import signal
 import socket
 import struct
 
@@ -168,3 +169,8 @@ def reset(descriptor):
 
 def stack(size):
     """How much of its stack the interpreter may use; CPython looks after that itself."""
+
+
+def end_in_order():
+    """SIGTERM is a KeyboardInterrupt, as SIGINT is."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -229,6 +230,17 @@ static mp_obj_t hostio_stack(mp_obj_t size) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(hostio_stack_obj, hostio_stack);
 
+static void interrupt(int signal) {
+    (void)signal;
+    raise(SIGINT);
+}
+
+static mp_obj_t hostio_end_in_order(void) {
+    signal(SIGTERM, interrupt);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(hostio_end_in_order_obj, hostio_end_in_order);
+
 static const mp_rom_map_elem_t hostio_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_hostio)},
     {MP_ROM_QSTR(MP_QSTR_read), MP_ROM_PTR(&hostio_read_obj)},
@@ -251,6 +263,7 @@ static const mp_rom_map_elem_t hostio_globals_table[] = {
     {MP_ROM_QSTR(MP_QSTR_close), MP_ROM_PTR(&hostio_close_obj)},
     {MP_ROM_QSTR(MP_QSTR_reset), MP_ROM_PTR(&hostio_reset_obj)},
     {MP_ROM_QSTR(MP_QSTR_stack), MP_ROM_PTR(&hostio_stack_obj)},
+    {MP_ROM_QSTR(MP_QSTR_end_in_order), MP_ROM_PTR(&hostio_end_in_order_obj)},
 };
 static MP_DEFINE_CONST_DICT(hostio_globals, hostio_globals_table);
 
