@@ -86,7 +86,7 @@ class Timers:
                 timer.key = timer.deadline
                 self.down(0)
                 continue
-            self.remove_first()
+            self.remove(0)
             if timer.active:
                 timer.active = False
                 if timer.rest:
@@ -96,22 +96,10 @@ class Timers:
 
     def drop(self, timer):
         """It is not needed any more, and its room is another's."""
-        heap = self.heap
         timer.active = False
-        slot = timer.slot
-        if slot >= 0:
-            timer.slot = -1
-            last = self.count - 1
-            self.count = last
-            moved, heap[last] = heap[last], None
-            if slot < last:
-                heap[slot] = moved
-                moved.slot = slot
-                self.up(slot)
-                self.down(moved.slot)
-            elif last == 0:
-                self.first = -1
-        heap.pop()  # as long as the timers are many: the last place is free
+        if timer.slot >= 0:
+            self.remove(timer.slot)
+        self.heap.pop()  # as long as the timers are many: the last place is free
 
     # The heap.
 
@@ -123,18 +111,20 @@ class Timers:
         timer.slot = slot
         self.up(slot)
 
-    def remove_first(self):
+    def remove(self, slot):
         heap = self.heap
-        heap[0].slot = -1
+        heap[slot].slot = -1
         last = self.count - 1
         self.count = last
         timer = heap[last]
         heap[last] = None
-        if last:
-            heap[0] = timer
-            timer.slot = 0
-            self.down(0)
-        else:
+        if slot < last:
+            heap[slot] = timer
+            timer.slot = slot
+            if slot:
+                self.up(slot)
+            self.down(timer.slot)
+        elif slot == 0:
             self.first = -1
 
     def up(self, slot):
