@@ -81,11 +81,10 @@ def text6(address):
         if end - start > size:
             best, size = start, end - start
         start = end + 1
-    if size < 2:
-        best, size = 8, 0
     words = ["%x" % word for word in words]  # noqa: UP031 (as the log has it)
-    left = ":".join(words[:best])
-    return left + "::" + ":".join(words[best + size :]) if size else left
+    if size < 2:
+        return ":".join(words)
+    return ":".join(words[:best]) + "::" + ":".join(words[best + size :])
 
 
 def mask(length):
